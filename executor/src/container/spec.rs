@@ -1,0 +1,164 @@
+//! Everything needed to start a container, as plain data that crosses to the launcher.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// A container to be started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerSpec {
+    /// Its root file system.
+    pub root: RootFs,
+    /// Mounts beyond the standard set (/proc, /sys, /dev …), in the order in which they are made.
+    pub mounts: Vec<Mount>,
+    /// Its first process.
+    pub process: Process,
+    /// Host name.
+    pub hostname: String,
+    /// Which network.
+    pub network: Network,
+    /// How much it may do.
+    pub security: Security,
+    /// Limits by control groups, where those can be had.
+    pub resources: Resources,
+    /// `--cgroup-parent`.
+    pub cgroup_parent: Option<String>,
+    /// Size of /dev/shm in bytes.
+    pub shm_size: u64,
+}
+
+/// A root file system by layers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootFs {
+    /// Directories of the layers, lowest first, relative to the store's root.
+    pub lower: Vec<PathBuf>,
+    /// Where changes go (relative to the store's root); none for a root that cannot be written.
+    pub upper: Option<Upper>,
+    /// Whether changes need not survive a crash: true for a RUN, false for `run`.
+    pub volatile: bool,
+    /// Whether the process sees it read-only.
+    pub readonly: bool,
+}
+
+/// Where an overlay keeps changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upper {
+    /// The changes.
+    pub fs: PathBuf,
+    /// The overlay's own empty directory on the same file system.
+    pub work: PathBuf,
+}
+
+/// One mount. `target` is absolute in the container and is resolved when the mount is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// Where.
+    pub target: String,
+    /// What.
+    pub source: MountSource,
+    /// Whether writing is refused.
+    pub readonly: bool,
+    /// Whether set-id bits count for nothing.
+    pub nosuid: bool,
+    /// Whether programs cannot be started from it.
+    pub noexec: bool,
+}
+
+/// What is mounted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MountSource {
+    /// A file or directory of the store, by path relative to its root.
+    Store(PathBuf),
+    /// A file or directory of the host.
+    Host(PathBuf),
+    /// A path inside another stack of layers, mounted for this container alone; writes are thrown away.
+    Layers {
+        /// Directories of the layers, lowest first, relative to the store's root.
+        lower: Vec<PathBuf>,
+        /// Where throw-away changes go; none for a mount that cannot be written.
+        upper: Option<Upper>,
+        /// Path inside, resolved inside its root.
+        path: String,
+    },
+    /// Memory.
+    Tmpfs {
+        /// Bytes; no limit when 0.
+        size: u64,
+        /// Mode of its root directory.
+        mode: u32,
+    },
+    /// A file whose content comes over the launcher's socket and lives on ramfs: secrets, hosts, resolv.conf.
+    Content {
+        /// Which of the contents sent along, never the bytes themselves.
+        index: usize,
+        /// Owner.
+        uid: u32,
+        /// Group.
+        gid: u32,
+        /// Mode.
+        mode: u32,
+    },
+    /// A listening socket, whose listener is handed back to the caller: an SSH agent.
+    Socket {
+        /// Which of the listeners asked for.
+        index: usize,
+        /// Owner.
+        uid: u32,
+        /// Group.
+        gid: u32,
+        /// Mode.
+        mode: u32,
+    },
+}
+
+/// The first process of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Program and arguments; the program is looked up in the container's PATH.
+    pub args: Vec<String>,
+    /// Its whole environment, `NAME=value`; HOME is added from passwd when missing. Secrets are not here.
+    pub env: Vec<String>,
+    /// Working directory, made (with the process's owner) when missing.
+    pub cwd: String,
+    /// `name|uid[:group|gid]`, looked up in the container; empty for root.
+    pub user: String,
+    /// Whether it gets a terminal.
+    pub terminal: bool,
+    /// `name=soft[:hard]`.
+    pub ulimits: Vec<String>,
+    /// Whether exec can no longer raise privileges.
+    pub no_new_privileges: bool,
+    /// Whether a small init reaps and forwards signals in front of it.
+    pub init: bool,
+}
+
+/// Network of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Network {
+    /// The host's.
+    Host,
+    /// Loopback alone.
+    None,
+}
+
+/// How much a container may do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Security {
+    /// All capabilities, no filter, no masks, the host's devices.
+    pub privileged: bool,
+    /// Capability names beyond Docker's default fourteen.
+    pub add_capabilities: Vec<String>,
+    /// Capability names taken from Docker's default fourteen.
+    pub drop_capabilities: Vec<String>,
+}
+
+/// Limits by control groups v2.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resources {
+    /// Bytes of memory.
+    pub memory: Option<u64>,
+    /// Processor time in thousandths of a processor.
+    pub milli_cpus: Option<u64>,
+    /// Number of processes.
+    pub pids: Option<u64>,
+}

@@ -1,0 +1,11 @@
+//! Containers and the ops that fill layers.
+//!
+//! This room knows no Dockerfile; and within it, [`container`] knows no solver.
+//!
+//! - [`container`]: everything needed to start one as plain data, the launcher that starts it, and what it reports
+//! - [`ops`]: one file for each kind of op: what a step's container or copy is
+//! - [`sys`]: the only `unsafe` code of the project: system calls that no crate has
+
+pub mod container;
+pub mod ops;
+pub mod sys;

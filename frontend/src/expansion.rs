@@ -1,0 +1,1 @@
+//! `$name` and `${name…}` in the words of instructions.

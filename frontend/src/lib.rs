@@ -1,0 +1,20 @@
+//! Dockerfile text to a build plan.
+//!
+//! This room knows no Linux and no network: it asks for a base image's configuration through
+//! [`plan::ImageResolver`]. Read it in this order:
+//!
+//! - [`instruction`]: the syntax tree
+//! - [`parser`]: text to tree; all errors of a file at once
+//! - [`expansion`]: `$name` and `${name…}`
+//! - [`ignore`]: the ignore file
+//! - [`plan`]: tree to graph, configuration and history
+
+pub mod expansion;
+pub mod ignore;
+pub mod instruction;
+pub mod parser;
+pub mod plan;
+
+pub use instruction::{Dockerfile, Instruction, Stage};
+pub use parser::{SyntaxError, parse};
+pub use plan::{BuildPlan, ImageResolver, PlanError, PlanRequest, plan};

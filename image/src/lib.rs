@@ -1,0 +1,16 @@
+//! What an image is: names, digests, manifests, configurations, and the bytes they are made of.
+//!
+//! This room knows none of the others: it has never heard of a Dockerfile, a cache or a container.
+//! Read it in this order:
+//!
+//! - [`digest`]: `sha256:…` of bytes, and the two digests that name layers
+//! - [`platform`]: which machine an image is for
+//! - [`config`]: what a container of the image starts with, and how the image came to be
+
+pub mod config;
+pub mod digest;
+pub mod platform;
+
+pub use config::{ContainerConfig, Healthcheck, History, ImageConfig, RootFs};
+pub use digest::{ChainId, DiffId, Digest, DigestError, DigestWriter};
+pub use platform::{Platform, PlatformError};

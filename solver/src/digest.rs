@@ -1,0 +1,179 @@
+//! Names for what a step leaves: blake3, each kind in a domain of its own.
+//!
+//! What goes into a [`ChangeDigest`] or a [`TreeDigest`] is decided where files are read, in the
+//! cache; here are the types, their encoding, and the fold of a stack into a [`StateDigest`].
+
+use image::DiffId;
+
+/// A typed, length-prefixed, domain-separated hash in the making.
+///
+/// Every field is written as its length (8 bytes, little endian) and its bytes, so that no two
+/// lists of fields have the same encoding.
+#[derive(Debug, Clone)]
+pub struct Encoder(blake3::Hasher);
+
+impl Encoder {
+    /// Starts a digest of the kind `domain`, which carries a version: `rbuild state v1`.
+    pub fn new(domain: &'static str) -> Self {
+        Self(blake3::Hasher::new_derive_key(domain))
+    }
+
+    /// Adds one field.
+    pub fn field(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.update(&(bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+        self
+    }
+
+    /// Adds one number.
+    pub fn number(&mut self, value: u64) -> &mut Self {
+        self.0.update(&value.to_le_bytes());
+        self
+    }
+
+    /// The 32 bytes of the digest.
+    pub fn finish(&self) -> [u8; 32] {
+        *self.0.finalize().as_bytes()
+    }
+}
+
+macro_rules! digest {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; 32]);
+
+        impl $name {
+            /// The 64 lower-case hexadecimal digits.
+            pub fn hex(&self) -> String {
+                blake3::Hash::from_bytes(self.0).to_hex().to_string()
+            }
+
+            /// The digest whose [`hex`](Self::hex) is `text`.
+            pub fn from_hex(text: &str) -> Option<Self> {
+                blake3::Hash::from_hex(text).ok().map(|hash| Self(*hash.as_bytes()))
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.hex())
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), &self.hex()[..12])
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.hex())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <String as serde::Deserialize>::deserialize(deserializer)?;
+                Self::from_hex(&text).ok_or_else(|| serde::de::Error::custom("not a blake3 digest"))
+            }
+        }
+    };
+}
+pub(crate) use digest;
+
+digest! {
+    /// The plain BLAKE3 of a regular file's bytes.
+    ContentDigest
+}
+digest! {
+    /// What one layer does to what is below it.
+    ChangeDigest
+}
+digest! {
+    /// What selected files are, as a COPY would write them.
+    TreeDigest
+}
+digest! {
+    /// A whole stack: its base's diff ids, then each [`ChangeDigest`], in order.
+    StateDigest
+}
+
+impl ContentDigest {
+    /// The digest of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(*blake3::hash(bytes).as_bytes())
+    }
+}
+
+/// Folds the layers of a stack into its [`StateDigest`], lowest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateFold(StateDigest);
+
+impl Default for StateFold {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl StateFold {
+    /// The empty stack: `FROM scratch`.
+    pub fn new() -> Self {
+        Self(StateDigest(Encoder::new("rbuild state v1: empty").finish()))
+    }
+
+    /// Goes on from a stack that is already folded.
+    pub const fn on(state: StateDigest) -> Self {
+        Self(state)
+    }
+
+    /// Puts a layer of a base image on top.
+    #[must_use]
+    pub fn base(self, layer: &DiffId) -> Self {
+        self.next(b"diff", layer.0.as_bytes())
+    }
+
+    /// Puts a layer that a step made on top.
+    #[must_use]
+    pub fn change(self, layer: &ChangeDigest) -> Self {
+        self.next(b"change", &layer.0)
+    }
+
+    /// The digest of what was folded so far.
+    pub const fn state(self) -> StateDigest {
+        self.0
+    }
+
+    fn next(self, kind: &[u8], layer: &[u8]) -> Self {
+        let mut encoder = Encoder::new("rbuild state v1: layer");
+        encoder.field(&self.0.0).field(kind).field(layer);
+        Self(StateDigest(encoder.finish()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_and_kind_of_layers_count() {
+        let (a, b) = (ChangeDigest([1; 32]), ChangeDigest([2; 32]));
+        let state = |layers: &[ChangeDigest]| {
+            layers
+                .iter()
+                .fold(StateFold::new(), |fold, l| fold.change(l))
+                .state()
+        };
+        assert_ne!(state(&[a, b]), state(&[b, a]));
+        assert_ne!(state(&[a]), state(&[a, a]));
+        let base = StateFold::new()
+            .base(&DiffId(image::Digest::from_bytes([1; 32])))
+            .state();
+        assert_ne!(state(&[a]), base);
+        assert_eq!(
+            StateFold::on(state(&[a])).change(&b).state(),
+            state(&[a, b])
+        );
+    }
+}

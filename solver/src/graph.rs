@@ -1,0 +1,166 @@
+//! Vertices, and the DAG in which equal vertices are one.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use petgraph::graph::{DiGraph, NodeIndex};
+use serde::{Deserialize, Serialize};
+
+use crate::digest::{Encoder, digest};
+use crate::op::Op;
+
+digest! {
+    /// Hash of an op and its input ids: identity inside one build.
+    VertexId
+}
+
+/// A byte range of the Dockerfile; travels with a vertex to the error's frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Span {
+    /// First byte.
+    pub start: usize,
+    /// First byte after it.
+    pub end: usize,
+}
+
+impl From<Range<usize>> for Span {
+    fn from(range: Range<usize>) -> Self {
+        Self {
+            start: range.start,
+            end: range.end,
+        }
+    }
+}
+
+impl From<Span> for Range<usize> {
+    fn from(span: Span) -> Self {
+        span.start..span.end
+    }
+}
+
+/// A step of a build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vertex {
+    /// What it does.
+    pub op: Op,
+    /// On what; the op says what each position means.
+    pub inputs: Vec<VertexId>,
+    /// What people are told of it; not part of its identity.
+    pub meta: VertexMeta,
+}
+
+/// What people are told of a vertex, and how it is to be treated; not part of its identity.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct VertexMeta {
+    /// As shown: `[build 2/5] RUN make`.
+    pub name: String,
+    /// Where it stands in the Dockerfile.
+    pub span: Option<Span>,
+    /// The stage's name, or its number as text; empty for what belongs to none.
+    pub stage: String,
+    /// Position among the stage's steps, from 1; finds the earlier record that explains a miss.
+    pub step: u32,
+    /// `--no-cache`: never taken from the cache by definition, nor by content through the root
+    /// file system.
+    pub forced: bool,
+}
+
+/// A directed acyclic graph of vertices. Adding a vertex that is there already gives its id.
+#[derive(Debug, Default, Clone)]
+pub struct Graph {
+    dag: DiGraph<Vertex, usize>,
+    by_id: HashMap<VertexId, NodeIndex>,
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a vertex whose inputs were added before, and returns its id.
+    ///
+    /// An equal vertex is there once: it keeps the first one's meta, forced if either is.
+    ///
+    /// # Panics
+    /// If an input was never added; so a graph cannot have a cycle.
+    pub fn add(&mut self, vertex: Vertex) -> VertexId {
+        let id = vertex_id(&vertex);
+        if let Some(&node) = self.by_id.get(&id) {
+            self.dag[node].meta.forced |= vertex.meta.forced;
+            return id;
+        }
+        let inputs: Vec<NodeIndex> = vertex
+            .inputs
+            .iter()
+            .map(|input| {
+                *self
+                    .by_id
+                    .get(input)
+                    .expect("inputs are added before their users")
+            })
+            .collect();
+        let node = self.dag.add_node(vertex);
+        for (position, input) in inputs.into_iter().enumerate() {
+            self.dag.add_edge(input, node, position);
+        }
+        self.by_id.insert(id, node);
+        id
+    }
+
+    /// The vertex with this id.
+    pub fn get(&self, id: &VertexId) -> Option<&Vertex> {
+        self.by_id.get(id).map(|&node| &self.dag[node])
+    }
+
+    /// Number of vertices.
+    pub fn len(&self) -> usize {
+        self.dag.node_count()
+    }
+
+    /// Whether there is no vertex.
+    pub fn is_empty(&self) -> bool {
+        self.dag.node_count() == 0
+    }
+
+    /// All vertices with their ids, inputs before users.
+    pub fn iter(&self) -> impl Iterator<Item = (VertexId, &Vertex)> {
+        // Nodes are only ever added after their inputs, so index order is topological.
+        self.dag
+            .node_weights()
+            .map(|vertex| (vertex_id(vertex), vertex))
+    }
+
+    /// The part of the graph that `targets` need, the targets included.
+    #[must_use]
+    pub fn reachable(&self, targets: &[VertexId]) -> Self {
+        let mut needed = vec![false; self.dag.node_count()];
+        let mut open: Vec<NodeIndex> = targets
+            .iter()
+            .filter_map(|id| self.by_id.get(id).copied())
+            .collect();
+        while let Some(node) = open.pop() {
+            if !std::mem::replace(&mut needed[node.index()], true) {
+                open.extend(
+                    self.dag
+                        .neighbors_directed(node, petgraph::Direction::Incoming),
+                );
+            }
+        }
+        let mut part = Self::new();
+        for node in self.dag.node_indices().filter(|node| needed[node.index()]) {
+            part.add(self.dag[node].clone());
+        }
+        part
+    }
+}
+
+fn vertex_id(vertex: &Vertex) -> VertexId {
+    let mut encoder = Encoder::new("rbuild vertex v1");
+    let op = serde_json::to_vec(&vertex.op).expect("an op is plain data");
+    encoder.field(&op);
+    for input in &vertex.inputs {
+        encoder.field(&input.0);
+    }
+    VertexId(encoder.finish())
+}

@@ -1,0 +1,166 @@
+//! What the schedule asks of a worker and of a cache. Both are generic over what a step leaves, so
+//! that the schedule is tested on integers.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::{
+    CacheKey, DefinitionKey, EventSink, KeyPreimage, Selector, StateDigest, TreeDigest, Vertex,
+    VertexId,
+};
+
+/// What a vertex left: its state, and whatever the worker needs to find its files again.
+pub trait Output: Clone + Send + Sync + Debug + 'static {
+    /// The state of the whole stack.
+    fn state(&self) -> StateDigest;
+}
+
+/// A request to stop, shared by all who work on a build.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// A request that nobody has made yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes it.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether it was made.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// One vertex to be run.
+pub struct Job<'a, O> {
+    /// Its id.
+    pub id: VertexId,
+    /// What to do.
+    pub vertex: &'a Vertex,
+    /// Its inputs' results, pinned; none for a context, which has no result.
+    pub inputs: &'a [Option<O>],
+    /// The vertices of the inputs, for contexts.
+    pub input_vertices: &'a [&'a Vertex],
+    /// What [`Worker::select`] gave for each selection, in the order of
+    /// [`Op::selections`](crate::Op::selections).
+    pub selections: &'a [TreeDigest],
+    /// Whether it runs although the cache may have it: gets a new, empty instance of each cache mount.
+    pub forced: bool,
+    /// Asked at every place where waiting is possible.
+    pub cancel: &'a Cancel,
+    /// Where log lines and progress go.
+    pub events: &'a dyn EventSink,
+}
+
+/// One selection to be digested.
+pub struct Selection<'a, O> {
+    /// The vertex that selects.
+    pub vertex: &'a Vertex,
+    /// The vertex selected from.
+    pub source: &'a Vertex,
+    /// Its result; none for a context.
+    pub output: Option<&'a O>,
+    /// Which files.
+    pub selector: &'a Selector,
+}
+
+/// Runs steps and reads sources.
+pub trait Worker: Send + Sync {
+    /// What a step leaves.
+    type Output: Output;
+    /// Why it failed.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// The state that an `Http` or `Git` vertex will have: asks the other side, and fetches what
+    /// cannot be known otherwise.
+    fn source(&self, vertex: &Vertex, cancel: &Cancel) -> Result<StateDigest, Self::Error>;
+
+    /// The digest of selected files.
+    fn select(&self, selection: &Selection<'_, Self::Output>) -> Result<TreeDigest, Self::Error>;
+
+    /// Runs one vertex. Blocks until it is done, failed or cancelled; leaves nothing behind but
+    /// its result.
+    fn run(&self, job: &Job<'_, Self::Output>) -> Result<Self::Output, Self::Error>;
+}
+
+/// A record that a cache found.
+#[derive(Debug, Clone)]
+pub struct Found<O> {
+    /// Its key.
+    pub key: CacheKey,
+    /// Its preimage.
+    pub preimage: KeyPreimage,
+    /// What the step left.
+    pub output: O,
+}
+
+/// Who may produce a key, and what came of asking.
+pub enum Claim<L> {
+    /// We may; given back when dropped.
+    Ours(L),
+    /// Somebody else does, who is described for people. Ask again.
+    Theirs(String),
+}
+
+/// Remembers results across builds. Every method may be called from many threads.
+pub trait ResultCache: Send + Sync {
+    /// What a step leaves.
+    type Output: Output;
+    /// Why it failed.
+    type Error: std::error::Error + Send + Sync + 'static;
+    /// The right to produce one key; given back when dropped.
+    type Lease: Send;
+    /// The right to read a result; given back when dropped.
+    type Pin: Send;
+
+    /// The records that these definitions were last answered with, in their order; one query.
+    fn find_definitions(
+        &self,
+        definitions: &[DefinitionKey],
+    ) -> Result<Vec<Option<Found<Self::Output>>>, Self::Error>;
+
+    /// The record of a key.
+    fn find(&self, key: &CacheKey) -> Result<Option<Found<Self::Output>>, Self::Error>;
+
+    /// Notes that `definition` is now answered by `key`.
+    fn alias(&self, definition: &DefinitionKey, key: &CacheKey) -> Result<(), Self::Error>;
+
+    /// Tries to get the right to produce `key`; does not wait.
+    fn claim(&self, key: &CacheKey) -> Result<Claim<Self::Lease>, Self::Error>;
+
+    /// Makes sure that a result stays while it is read; none if it is gone, and its record with it.
+    fn pin(
+        &self,
+        key: Option<&CacheKey>,
+        output: &Self::Output,
+    ) -> Result<Option<Self::Pin>, Self::Error>;
+
+    /// Stores a result, and the alias, in one transaction.
+    fn store(&self, record: &NewRecord<'_, Self::Output>) -> Result<(), Self::Error>;
+
+    /// Why there was no record for `preimage`, in one line, from the nearest earlier record of the
+    /// same stage and step.
+    fn explain(&self, vertex: &Vertex, preimage: &KeyPreimage) -> Result<String, Self::Error>;
+}
+
+/// A result to be stored.
+pub struct NewRecord<'a, O> {
+    /// Its key.
+    pub key: CacheKey,
+    /// What the key is made of.
+    pub preimage: &'a KeyPreimage,
+    /// The definition that is answered by it from now on.
+    pub definition: DefinitionKey,
+    /// The vertex, for its stage, step and name.
+    pub vertex: &'a Vertex,
+    /// What the step left.
+    pub output: &'a O,
+    /// How long it ran.
+    pub elapsed: std::time::Duration,
+}

@@ -1,0 +1,3 @@
+//! The `rbuild` binary: the only code that prints, reads the environment and picks exit codes.
+
+fn main() {}
