@@ -5,12 +5,18 @@
 //!
 //! - [`digest`]: `sha256:…` of bytes, and the two digests that name layers
 //! - [`platform`]: which machine an image is for
+//! - [`reference`]: what people call an image
+//! - [`manifest`]: which blobs make an image, and which image is for which machine
 //! - [`config`]: what a container of the image starts with, and how the image came to be
 
 pub mod config;
 pub mod digest;
+pub mod manifest;
 pub mod platform;
+pub mod reference;
 
 pub use config::{ContainerConfig, Healthcheck, History, ImageConfig, RootFs};
 pub use digest::{ChainId, DiffId, Digest, DigestError, DigestWriter};
+pub use manifest::{Descriptor, Document, DocumentError, Index, Manifest};
 pub use platform::{Platform, PlatformError};
+pub use reference::{ImageRef, ReferenceError};
