@@ -14,8 +14,11 @@ pub mod select;
 pub mod snapshot;
 pub mod store;
 
-pub use context::{Context, ContextFilter, ContextOptions};
-pub use layer::{Entry, Kind, Layer, LayerId, LayerIndex, NewLayer, Timestamp};
-pub use select::{Selected, SelectedEntry};
-pub use snapshot::{Snapshot, View};
+pub use context::{Context, ContextError, ContextFilter, ContextOptions};
+pub use layer::{
+    Entry, Kind, Layer, LayerError, LayerId, LayerIndex, Made, NewLayer, Stub, TarOptions,
+    TimeRule, Timestamp, write_tar,
+};
+pub use select::{SelectError, Selected, SelectedEntry, SelectedRoot};
+pub use snapshot::{Resolved, Snapshot, View};
 pub use store::{Store, StoreError, StoreOptions};

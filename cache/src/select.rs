@@ -5,10 +5,9 @@
 
 use solver::{Selector, TreeDigest};
 
-use crate::context::Context;
-use crate::layer::Entry;
+use crate::context::{Context, ContextError};
+use crate::layer::{Entry, LayerError};
 use crate::snapshot::View;
-use crate::store::StoreError;
 
 /// What a selector chose.
 #[derive(Debug, Clone)]
@@ -37,18 +36,52 @@ pub struct SelectedEntry {
     pub relative: Vec<u8>,
     /// Path in the tree it comes from.
     pub source: Vec<u8>,
-    /// What it is; owner 0:0 from a context, the stage's owner from a snapshot.
+    /// What it is, its path being `source`; owner 0:0 and no attributes from a context, those of
+    /// the stage from a snapshot. Hard links are those among the selected files of one root.
     pub entry: Entry,
 }
 
+/// Why a selection could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SelectError {
+    /// A path without wildcards is not there.
+    #[error("\"/{path}\": not found")]
+    NotFound {
+        /// The path, as the selector has it.
+        path: String,
+    },
+    /// A path is in the context, but the ignore file leaves it out.
+    #[error("\"/{path}\": not found: it is in the context, but excluded by `{rule}`")]
+    Ignored {
+        /// The path, as the selector has it.
+        path: String,
+        /// The rule that leaves it out, as it is written.
+        rule: String,
+    },
+    /// A pattern that is none.
+    #[error("`{pattern}` is not a pattern: {reason}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The snapshot could not be read.
+    #[error(transparent)]
+    Layer(#[from] LayerError),
+    /// The context could not be read.
+    #[error(transparent)]
+    Context(#[from] ContextError),
+}
+
 /// Selects from a snapshot.
-pub fn from_view(view: &View, selector: &Selector) -> Result<Selected, StoreError> {
+pub fn from_view(view: &View, selector: &Selector) -> Result<Selected, SelectError> {
     let _ = (view, selector);
     todo!()
 }
 
 /// Selects from a context: scans what the selector can reach and hashes what is not known.
-pub fn from_context(context: &Context, selector: &Selector) -> Result<Selected, StoreError> {
+pub fn from_context(context: &Context, selector: &Selector) -> Result<Selected, SelectError> {
     let _ = (context, selector);
     todo!()
 }

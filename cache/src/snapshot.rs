@@ -5,8 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use solver::StateDigest;
 
-use crate::layer::{Entry, Layer, LayerId};
-use crate::store::StoreError;
+use crate::layer::{Entry, Layer, LayerError, LayerId};
 
 /// Ordered layers, lowest first, and the state they fold to: what a step leaves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,13 +62,13 @@ impl View {
 
     /// Walks `path` component by component; links are followed inside the root, 40 at most, the
     /// last one only if `follow_last`.
-    pub fn resolve(&self, path: &[u8], follow_last: bool) -> Result<Resolved, StoreError> {
+    pub fn resolve(&self, path: &[u8], follow_last: bool) -> Result<Resolved, LayerError> {
         let _ = (path, follow_last);
         todo!()
     }
 
     /// Opens the regular file at `path` for reading; none if it is something else. Which layer holds it is the view's business.
-    pub fn open(&self, path: &[u8]) -> Result<Option<std::fs::File>, StoreError> {
+    pub fn open(&self, path: &[u8]) -> Result<Option<std::fs::File>, LayerError> {
         let _ = path;
         todo!()
     }
