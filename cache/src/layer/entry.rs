@@ -163,7 +163,10 @@ impl Entry {
 pub fn path_cmp(a: &[u8], b: &[u8]) -> Ordering {
     let common = a.iter().zip(b).position(|(x, y)| x != y);
     // `/` sorts before every byte that a name can hold, as the end of a path does before it
-    let rank = |path: &[u8], at: usize| path.get(at).map_or(0, |c| if *c == b'/' { 1 } else { u16::from(*c) + 2 });
+    let rank = |path: &[u8], at: usize| {
+        path.get(at)
+            .map_or(0, |c| if *c == b'/' { 1 } else { u16::from(*c) + 2 })
+    };
     let at = common.unwrap_or_else(|| a.len().min(b.len()));
     rank(a, at).cmp(&rank(b, at))
 }

@@ -48,7 +48,11 @@ pub struct Layer {
 
 impl Layer {
     /// The layer in the directory `dir` of the store, which holds `fs` and `index`.
-    pub fn load(id: LayerId, dir: &std::path::Path, diff_id: Option<DiffId>) -> Result<Self, LayerError> {
+    pub fn load(
+        id: LayerId,
+        dir: &std::path::Path,
+        diff_id: Option<DiffId>,
+    ) -> Result<Self, LayerError> {
         let path = dir.join("index");
         let bytes = std::fs::read(&path).map_err(LayerError::io("read", &path))?;
         let index = LayerIndex::from_bytes(bytes)?;

@@ -47,8 +47,10 @@ impl NewLayer {
     pub fn create(store: &Store, id: LayerId, home: PathBuf) -> Result<Self, LayerError> {
         let (fs, work) = (home.join("fs"), home.join("work"));
         for (path, mode) in [(&fs, 0o755), (&work, 0o700)] {
-            rustix::fs::mkdir(path, Mode::from_raw_mode(mode)).map_err(|e| LayerError::io("make", path)(e.into()))?;
-            rustix::fs::chmod(path, Mode::from_raw_mode(mode)).map_err(|e| LayerError::io("chmod", path)(e.into()))?;
+            rustix::fs::mkdir(path, Mode::from_raw_mode(mode))
+                .map_err(|e| LayerError::io("make", path)(e.into()))?;
+            rustix::fs::chmod(path, Mode::from_raw_mode(mode))
+                .map_err(|e| LayerError::io("chmod", path)(e.into()))?;
         }
         let dir = rustix::fs::open(&fs, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
             .map_err(|e| LayerError::io("open", &fs)(e.into()))?;

@@ -12,7 +12,11 @@ pub struct TarOptions {
 }
 
 /// Writes a layer's tar from its index: sorted, normalised, the same bytes everywhere.
-pub fn write_tar(layer: &Layer, options: TarOptions, out: &mut dyn Write) -> Result<(), LayerError> {
+pub fn write_tar(
+    layer: &Layer,
+    options: TarOptions,
+    out: &mut dyn Write,
+) -> Result<(), LayerError> {
     let _ = (layer, options, out);
     todo!()
 }
