@@ -1,5 +1,7 @@
 //! The syntax tree of a Dockerfile: what was written, where, with nothing expanded.
 
+use std::borrow::Cow;
+
 use solver::Span;
 
 /// A parsed Dockerfile.
@@ -178,12 +180,24 @@ pub struct Heredoc {
     pub descriptor: u32,
     /// Whether the word was unquoted, so that COPY and ADD expand the body.
     pub expand: bool,
-    /// `<<-`: leading tabs were taken off already.
+    /// `<<-`: the reader of the body takes leading tabs off; see [`Heredoc::content`].
     pub chomp: bool,
-    /// The lines up to the terminator, with their line ends.
+    /// The lines up to the terminator as they stand, with their line ends: what a shell that reads
+    /// the whole line is given, and what history shows.
     pub body: String,
     /// Place of the body.
     pub span: Span,
+}
+
+impl Heredoc {
+    /// The body as a file or a script of its own holds it: after `<<-` without leading tabs.
+    pub fn content(&self) -> Cow<'_, str> {
+        if !self.chomp {
+            return Cow::Borrowed(&self.body);
+        }
+        let lines = self.body.split_inclusive('\n');
+        Cow::Owned(lines.map(|line| line.trim_start_matches('\t')).collect())
+    }
 }
 
 /// HEALTHCHECK; durations in nanoseconds, 0 = not given.
