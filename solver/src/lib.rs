@@ -24,5 +24,6 @@ pub use event::{Event, EventSink, HitOrigin, LogStream};
 pub use graph::{Graph, Span, Vertex, VertexId, VertexMeta};
 pub use key::{CacheKey, Component, DefinitionKey, KeyPreimage};
 pub use op::Op;
+pub use pattern::{Matched, Pattern, PatternError, PatternList};
 pub use selector::Selector;
 pub use traits::{Cancel, Found, Job, Output, ResultCache, Worker};

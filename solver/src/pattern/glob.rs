@@ -1,0 +1,406 @@
+//! One pattern as a little automaton, run over a name once.
+
+use super::PatternError;
+
+/// One step of the automaton; state `n` means that the first `n` tokens are done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Token {
+    /// This character.
+    Literal(char),
+    /// One character, not `/`.
+    Any,
+    /// One character in, or not in, these ranges. As in Go it may be a `/`.
+    Class {
+        negated: bool,
+        ranges: Vec<(char, char)>,
+    },
+    /// `*`: any number of characters but `/`.
+    Star,
+    /// Any number of characters.
+    Deep,
+    /// Nothing, or go on with [`DirsTail`](Token::DirsTail).
+    Dirs,
+    /// Any characters, up to and with a `/`. Always right behind [`Dirs`](Token::Dirs).
+    DirsTail,
+}
+
+/// What stands between the literal beginning and the literal end of a pattern.
+#[derive(Debug, Clone)]
+enum Middle {
+    /// Nothing: the name is the beginning, all of it.
+    Nothing,
+    /// One `*`.
+    Star,
+    /// Anything.
+    Deep,
+    /// Any number of directories.
+    Dirs,
+    /// Something else: these tokens.
+    Tokens(std::ops::Range<usize>),
+}
+
+/// A compiled pattern.
+#[derive(Debug, Clone)]
+pub(super) struct Glob {
+    tokens: Vec<Token>,
+    prefix: Vec<u8>,
+    middle: Middle,
+    suffix: Vec<u8>,
+}
+
+impl Glob {
+    /// A pattern in which `**` is the same as `*`.
+    pub(super) fn component(pattern: &str) -> Result<Self, PatternError> {
+        Ok(Self::new(parse(pattern, false)?))
+    }
+
+    /// A pattern in which `**` crosses directories.
+    pub(super) fn path(pattern: &str) -> Result<Self, PatternError> {
+        Ok(Self::new(parse(pattern, true)?))
+    }
+
+    fn new(tokens: Vec<Token>) -> Self {
+        let is_literal = |token: &&Token| matches!(token, Token::Literal(_));
+        let text = |tokens: &[Token]| {
+            let literals = tokens.iter().filter_map(|token| match token {
+                Token::Literal(c) => Some(*c),
+                _ => None,
+            });
+            literals.collect::<String>().into_bytes()
+        };
+        let start = tokens.iter().take_while(is_literal).count();
+        let end = tokens.len() - tokens[start..].iter().rev().take_while(is_literal).count();
+        let middle = match &tokens[start..end] {
+            [] => Middle::Nothing,
+            [Token::Star] => Middle::Star,
+            [Token::Deep] => Middle::Deep,
+            [Token::Dirs, Token::DirsTail] => Middle::Dirs,
+            _ => Middle::Tokens(start..end),
+        };
+        Self {
+            prefix: text(&tokens[..start]),
+            suffix: text(&tokens[end..]),
+            middle,
+            tokens,
+        }
+    }
+
+    pub(super) fn matches(&self, name: &[u8]) -> bool {
+        let Some(rest) = name.strip_prefix(self.prefix.as_slice()) else {
+            return false;
+        };
+        let Some(rest) = rest.strip_suffix(self.suffix.as_slice()) else {
+            return false;
+        };
+        match &self.middle {
+            Middle::Nothing => rest.is_empty(),
+            Middle::Star => !rest.contains(&b'/'),
+            Middle::Deep => true,
+            Middle::Dirs => rest.last().is_none_or(|&last| last == b'/'),
+            Middle::Tokens(range) => {
+                let tokens = &self.tokens[range.clone()];
+                run(tokens, rest, &[]).contains(tokens.len())
+            }
+        }
+    }
+
+    pub(super) fn may_match_below(&self, dir: &[u8]) -> bool {
+        let slash: &[u8] = if dir.is_empty() { b"" } else { b"/" };
+        let states = run(&self.tokens, dir, slash);
+        // Every token can be satisfied somehow, so any state short of the last one has a future.
+        // From the last state nothing more may come.
+        (0..self.tokens.len()).any(|state| states.contains(state))
+    }
+}
+
+/// A set of states.
+#[derive(Clone)]
+struct States(Vec<u64>);
+
+impl States {
+    fn contains(&self, state: usize) -> bool {
+        self.0[state / 64] >> (state % 64) & 1 != 0
+    }
+
+    fn insert(&mut self, state: usize) {
+        self.0[state / 64] |= 1 << (state % 64);
+    }
+
+    /// Adds what can be reached from a state of the set without a character. Such steps only lead
+    /// forward, so one pass does.
+    fn close(&mut self, tokens: &[Token]) {
+        for (state, token) in tokens.iter().enumerate() {
+            if self.contains(state) {
+                match token {
+                    Token::Star | Token::Deep => self.insert(state + 1),
+                    Token::Dirs => {
+                        self.insert(state + 1);
+                        self.insert(state + 2);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+/// The states after `first` and then `second`.
+fn run(tokens: &[Token], first: &[u8], second: &[u8]) -> States {
+    let mut states = States(vec![0; tokens.len() / 64 + 1]);
+    let mut next = states.clone();
+    states.insert(0);
+    states.close(tokens);
+    for c in characters(first).chain(characters(second)) {
+        next.0.fill(0);
+        for word in 0..states.0.len() {
+            let mut bits = states.0[word];
+            while bits != 0 {
+                let state = word * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                match tokens.get(state) {
+                    Some(Token::Literal(literal)) if *literal == c => next.insert(state + 1),
+                    Some(Token::Any) if c != '/' => next.insert(state + 1),
+                    Some(Token::Class { negated, ranges })
+                        if ranges.iter().any(|(lo, hi)| *lo <= c && c <= *hi) != *negated =>
+                    {
+                        next.insert(state + 1);
+                    }
+                    Some(Token::Star) if c != '/' => next.insert(state),
+                    Some(Token::Deep) => next.insert(state),
+                    Some(Token::DirsTail) => {
+                        next.insert(state);
+                        if c == '/' {
+                            next.insert(state + 1);
+                        }
+                    }
+                    // Dirs consumes nothing: its tail is in the set already. None is the end.
+                    _ => {}
+                }
+            }
+        }
+        next.close(tokens);
+        std::mem::swap(&mut states, &mut next);
+        if states.0.iter().all(|&word| word == 0) {
+            break;
+        }
+    }
+    states
+}
+
+/// The characters of a name; each byte that is no UTF-8 counts as U+FFFD, as Go has it.
+fn characters(name: &[u8]) -> impl Iterator<Item = char> {
+    name.utf8_chunks().flat_map(|chunk| {
+        let broken = chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER);
+        chunk.valid().chars().chain(broken)
+    })
+}
+
+fn parse(pattern: &str, deep: bool) -> Result<Vec<Token>, PatternError> {
+    let syntax = || PatternError::Syntax {
+        pattern: pattern.to_owned(),
+    };
+    let mut tokens = Vec::new();
+    let mut rest = pattern.chars().peekable();
+    // A leading `**` without `/` before plain text only asks for that ending: `**.go` is `x.go`.
+    let plain_tail = pattern
+        .strip_prefix("**")
+        .is_some_and(|tail| !tail.contains(['*', '?', '[', ']', '\\']));
+    while let Some(c) = rest.next() {
+        match c {
+            '*' if deep && rest.peek() == Some(&'*') => {
+                rest.next();
+                let slash = rest.next_if_eq(&'/').is_some();
+                if rest.peek().is_none() || (plain_tail && !slash) {
+                    tokens.push(Token::Deep);
+                } else {
+                    tokens.extend([Token::Dirs, Token::DirsTail]);
+                }
+            }
+            '*' => {
+                if tokens.last() != Some(&Token::Star) {
+                    tokens.push(Token::Star);
+                }
+            }
+            '?' => tokens.push(Token::Any),
+            '[' => tokens.push(class(&mut rest).ok_or_else(syntax)?),
+            '\\' => tokens.push(Token::Literal(rest.next().ok_or_else(syntax)?)),
+            c => tokens.push(Token::Literal(c)),
+        }
+    }
+    Ok(tokens)
+}
+
+/// The rest of a `[…]`; none when it is not well formed.
+fn class(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<Token> {
+    let negated = rest.next_if_eq(&'^').is_some();
+    let mut ranges = Vec::new();
+    loop {
+        if !ranges.is_empty() && rest.next_if_eq(&']').is_some() {
+            return Some(Token::Class { negated, ranges });
+        }
+        let lo = class_character(rest)?;
+        let hi = match rest.next_if_eq(&'-') {
+            Some(_) => class_character(rest)?,
+            None => lo,
+        };
+        ranges.push((lo, hi));
+    }
+}
+
+fn class_character(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<char> {
+    match rest.next()? {
+        '-' | ']' => None,
+        '\\' => rest.next(),
+        c => Some(c),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn component(pattern: &str, name: &str) -> bool {
+        Glob::component(pattern).unwrap().matches(name.as_bytes())
+    }
+
+    #[test]
+    fn components_match_as_in_go() {
+        let cases = [
+            ("abc", "abc", true),
+            ("*", "abc", true),
+            ("*c", "abc", true),
+            ("a*", "a", true),
+            ("a*", "ab/c", false),
+            ("a*/b", "abc/b", true),
+            ("a*/b", "a/c/b", false),
+            ("a*b*c*d*e*/f", "axbxcxdxexxx/f", true),
+            ("a*b*c*d*e*/f", "axbxcxdxexxx/fff", false),
+            ("a*b?c*x", "abxbbxdbxebxczzx", true),
+            ("a*b?c*x", "abxbbxdbxebxczzy", false),
+            ("ab[c]", "abc", true),
+            ("ab[e-g]", "abc", false),
+            ("ab[^e-g]", "abc", true),
+            ("ab[!c]", "ab!", true),
+            ("a\\*b", "a*b", true),
+            ("a\\*b", "ab", false),
+            ("a?b", "a☺b", true),
+            ("a[^a]b", "a☺b", true),
+            ("a???b", "a☺b", false),
+            ("[a-ζ]*", "α", true),
+            ("*[a-ζ]", "A", false),
+            ("a?b", "a/b", false),
+            ("a*b", "a/b", false),
+            ("[\\]a]", "]", true),
+            ("[x\\-]", "-", true),
+            ("[*]", "*", true),
+            ("**", "a/b", false),
+            ("]", "]", true),
+            ("", "", true),
+            ("[z-a]", "z", false),
+        ];
+        for (pattern, name, expected) in cases {
+            assert_eq!(component(pattern, name), expected, "{pattern} on {name}");
+        }
+        assert!(Glob::component("?").unwrap().matches(b"\xff"));
+        assert!(!Glob::component("?").unwrap().matches(b"\xff\xfe"));
+    }
+
+    #[test]
+    fn malformed_patterns_are_refused() {
+        for pattern in [
+            "[", "[]a]", "[-]", "[x-]", "[-x]", "[a-b-c]", "[^", "[^bc", "a[", "a\\", "[\\",
+        ] {
+            assert!(Glob::component(pattern).is_err(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn deep_stars_cross_directories() {
+        let cases = [
+            ("**", "a/b", true),
+            ("**/a", "a", true),
+            ("**/a", "x/y/a", true),
+            ("**/a", "xa", false),
+            ("**.go", "x/a.go", true),
+            ("**a*", "x/ab", true),
+            ("**a*", "xa", false),
+            ("a/**", "a", false),
+            ("a/**", "a/b/c", true),
+            ("a**", "ab/c", true),
+            ("a/**/b", "a/b", true),
+            ("a/**/b", "a/x/y/b", true),
+            ("a/**/b", "a/xb", false),
+            ("**/*.[ch]", "x/y.c", true),
+            ("**/**", "x", true),
+            ("*/a", "x/y/a", false),
+        ];
+        for (pattern, name, expected) in cases {
+            let found = Glob::path(pattern).unwrap().matches(name.as_bytes());
+            assert_eq!(found, expected, "{pattern} on {name}");
+        }
+    }
+
+    #[test]
+    fn a_hostile_pattern_takes_no_longer() {
+        let glob = Glob::path(&("*a**/".repeat(200) + "b")).unwrap();
+        assert!(!glob.matches("a".repeat(5_000).as_bytes()));
+    }
+
+    /// What the tokens mean, word for word.
+    fn naive(tokens: &[Token], name: &[char]) -> bool {
+        let Some((token, rest)) = tokens.split_first() else {
+            return name.is_empty();
+        };
+        let one = |fits: &dyn Fn(char) -> bool| {
+            name.split_first()
+                .is_some_and(|(c, tail)| fits(*c) && naive(rest, tail))
+        };
+        let many = |fits: &dyn Fn(char) -> bool| {
+            let longest = name.iter().take_while(|c| fits(**c)).count();
+            (0..=longest).any(|taken| naive(rest, &name[taken..]))
+        };
+        match token {
+            Token::Literal(literal) => one(&|c| c == *literal),
+            Token::Any => one(&|c| c != '/'),
+            Token::Class { negated, ranges } => {
+                one(&|c| ranges.iter().any(|(lo, hi)| *lo <= c && c <= *hi) != *negated)
+            }
+            Token::Star => many(&|c| c != '/'),
+            Token::Deep => many(&|_| true),
+            Token::Dirs => {
+                naive(&rest[1..], name)
+                    || (0..name.len())
+                        .any(|at| name[at] == '/' && naive(&rest[1..], &name[at + 1..]))
+            }
+            Token::DirsTail => unreachable!("stands behind Dirs"),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn equals_the_naive_matcher(
+            pattern in "([ab/.]|\\*|\\*\\*|\\*\\*/|\\?|\\[a\\]|\\[\\^a-b\\]){0,7}",
+            name in "[ab/.c]{0,8}",
+            deep: bool,
+        ) {
+            let tokens = parse(&pattern, deep).unwrap();
+            let expected = naive(&tokens, &name.chars().collect::<Vec<_>>());
+            let glob = Glob::new(tokens);
+            prop_assert_eq!(glob.matches(name.as_bytes()), expected);
+            if expected {
+                for (at, _) in name.match_indices('/').filter(|(at, _)| *at > 0 && at + 1 < name.len()) {
+                    prop_assert!(glob.may_match_below(&name.as_bytes()[..at]));
+                }
+            }
+        }
+
+        #[test]
+        fn any_text_is_a_pattern_or_refused(pattern in "\\PC{0,20}", name in ".{0,20}") {
+            if let Ok(glob) = Glob::path(&pattern) {
+                glob.matches(name.as_bytes());
+            }
+        }
+    }
+}
