@@ -3,9 +3,11 @@
 //! This room knows no Dockerfile; and within it, [`container`] knows no solver.
 //!
 //! - [`container`]: everything needed to start one as plain data, the launcher that starts it, and what it reports
+//! - [`namespace`]: how an ordinary user gets the rights that containers need
 //! - [`ops`]: one file for each kind of op: what a step's container or copy is
 //! - [`sys`]: the only `unsafe` code of the project: system calls that no crate has
 
 pub mod container;
+pub mod namespace;
 pub mod ops;
 pub mod sys;

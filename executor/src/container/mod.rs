@@ -1,5 +1,20 @@
 //! The runtime: a spec, a plan of mounts, the launcher, and what a container reports.
+//!
+//! [`Launcher::start`] executes this program once more, as a single-threaded process that forks
+//! containers; [`Launcher::run`] asks it for one; [`Running::wait`] gives its output and its [`Exit`].
+//! This module knows no solver, no store and no Dockerfile.
 
+pub mod error;
+pub mod exit;
+pub mod launcher;
+pub mod running;
+mod server;
 pub mod spec;
+mod wire;
 
+pub use error::{ContainerError, Errno};
+pub use exit::{Exit, Status, Stub, Usage};
+pub use launcher::{Attachments, LAUNCHER_ARGUMENT, LaunchOptions, Launcher, Stdio};
+pub use running::{Killer, Running, Stream};
+pub use server::launcher_main;
 pub use spec::ContainerSpec;

@@ -69,7 +69,7 @@ pub struct Mount {
 pub enum MountSource {
     /// A file or directory of the store, by path relative to its root.
     Store(PathBuf),
-    /// A file or directory of the host.
+    /// A file or directory of the host, absolute: at or below one of the launcher's host sources.
     Host(PathBuf),
     /// A path inside another stack of layers, mounted for this container alone; writes are thrown away.
     Layers {
@@ -112,7 +112,7 @@ pub enum MountSource {
 }
 
 /// The first process of a container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
     /// Program and arguments; the program is looked up in the container's PATH.
     pub args: Vec<String>,
@@ -124,6 +124,8 @@ pub struct Process {
     pub user: String,
     /// Whether it gets a terminal.
     pub terminal: bool,
+    /// Groups beyond those of the user, by name or number.
+    pub groups: Vec<String>,
     /// `name=soft[:hard]`.
     pub ulimits: Vec<String>,
     /// Whether exec can no longer raise privileges.
@@ -142,7 +144,7 @@ pub enum Network {
 }
 
 /// How much a container may do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Security {
     /// All capabilities, no filter, no masks, the host's devices.
     pub privileged: bool,
@@ -150,6 +152,8 @@ pub struct Security {
     pub add_capabilities: Vec<String>,
     /// Capability names taken from Docker's default fourteen.
     pub drop_capabilities: Vec<String>,
+    /// No filter of system calls (`--security-opt seccomp=unconfined`).
+    pub unfiltered: bool,
 }
 
 /// Limits by control groups v2.

@@ -1,0 +1,206 @@
+//! The launcher as the rest of the program sees it: start it once, ask for containers, end it.
+//! Knows nothing of namespaces and mounts; those are on the other side of the socket.
+
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::sync::Mutex;
+
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::error::ContainerError;
+use super::running::Running;
+use super::spec::ContainerSpec;
+use super::wire::{self, Request, Setup};
+
+/// The hidden first argument that makes this program a launcher.
+pub const LAUNCHER_ARGUMENT: &str = "rbuild-launcher";
+
+/// What a launcher is started with.
+#[derive(Debug, Clone)]
+pub struct LaunchOptions {
+    /// The store's root; all paths of layers are relative to it.
+    pub store_root: PathBuf,
+    /// Files and directories of the host that containers may mount, with what is mounted below them.
+    pub host_sources: Vec<PathBuf>,
+    /// The program to execute with [`LAUNCHER_ARGUMENT`]; this one when none is given.
+    pub program: Option<PathBuf>,
+}
+
+/// What goes with a spec and is never part of it.
+#[derive(Debug, Default)]
+pub struct Attachments<'a> {
+    /// Bytes of the [`Content`](super::spec::MountSource::Content) mounts, by index.
+    pub contents: Vec<Vec<u8>>,
+    /// Variables added to the environment.
+    pub secret_env: Vec<(String, String)>,
+    /// Descriptors that the launcher holds until the container is reaped: locks.
+    pub held: Vec<BorrowedFd<'a>>,
+    /// Whether [`Running::started`] will be asked.
+    pub announce: bool,
+}
+
+/// Where the process's input comes from and its output goes.
+#[derive(Debug)]
+pub enum Stdio {
+    /// Nothing in, nothing out.
+    Null,
+    /// Nothing in; standard output and error come through two pipes to [`Running::wait`].
+    Pipes,
+    /// A terminal of the container's own; its other side is [`Running::take_terminal`].
+    Terminal,
+    /// This program's own three.
+    Inherit,
+    /// These three.
+    Given([OwnedFd; 3]),
+}
+
+/// A launcher: every container that it starts ends with it, and it ends when this is dropped or
+/// this process dies.
+#[derive(Debug)]
+pub struct Launcher {
+    control: Mutex<UnixStream>,
+    process: Child,
+}
+
+impl Launcher {
+    /// Starts it and waits until it is ready. The calling process must have `CAP_SYS_ADMIN` in its
+    /// user namespace ([`namespace::enter`](crate::namespace::enter) gets it).
+    ///
+    /// # Errors
+    /// [`ContainerError::Launch`] or [`ContainerError::Namespaces`].
+    pub fn start(options: &LaunchOptions) -> Result<Self, ContainerError> {
+        let launch = |what: &str| {
+            let what = what.to_owned();
+            move |cause: std::io::Error| ContainerError::Launch {
+                what,
+                cause: cause.into(),
+            }
+        };
+        let (ours, theirs) = UnixStream::pair().map_err(launch("socketpair"))?;
+        let program = options
+            .program
+            .clone()
+            .unwrap_or_else(|| PathBuf::from("/proc/self/exe"));
+        let process = Command::new(program)
+            .arg(LAUNCHER_ARGUMENT)
+            .env_clear()
+            .current_dir("/")
+            .stdin(OwnedFd::from(theirs))
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .map_err(launch("spawn"))?;
+        let launcher = Self {
+            control: Mutex::new(ours),
+            process,
+        };
+        let setup = Setup {
+            store_root: options.store_root.clone(),
+            host_sources: options.host_sources.clone(),
+            root: crate::namespace::is_initial(),
+        };
+        let control = launcher.control();
+        wire::send(&control, &setup, &[], &[]).map_err(launch("setup"))?;
+        let ready: Result<(), ContainerError> = wire::receive(&control)
+            .map_err(launch("setup"))?
+            .ok_or(ContainerError::LauncherEnded)?
+            .parse()?;
+        drop(control);
+        ready.map(|()| launcher)
+    }
+
+    /// Asks for a container. Many may run at once; this blocks no longer than it takes to write
+    /// the request. That it could not be started is known from [`Running::wait`].
+    ///
+    /// # Errors
+    /// [`ContainerError::LauncherEnded`], [`ContainerError::Invalid`].
+    pub fn run(
+        &self,
+        spec: &ContainerSpec,
+        attachments: Attachments<'_>,
+        stdio: Stdio,
+    ) -> Result<Running, ContainerError> {
+        if spec.process.terminal != matches!(stdio, Stdio::Terminal) {
+            return Err(ContainerError::Invalid {
+                why: "`terminal` and the kind of stdio differ".to_owned(),
+            });
+        }
+        let local = |cause: std::io::Error| ContainerError::Prepare {
+            what: "descriptors for a container".to_owned(),
+            cause: cause.into(),
+        };
+        let (given, outputs) = connect(stdio).map_err(local)?;
+        let secrets: Vec<String> = attachments
+            .secret_env
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let request = Request {
+            spec: spec.clone(),
+            contents: attachments.contents.iter().map(Vec::len).collect(),
+            secret_env: secrets.iter().map(String::len).collect(),
+            stdio: given.len(),
+            announce: attachments.announce,
+        };
+        let blobs: Vec<&[u8]> = attachments
+            .contents
+            .iter()
+            .map(Vec::as_slice)
+            .chain(secrets.iter().map(String::as_bytes))
+            .collect();
+        let fds: Vec<BorrowedFd<'_>> = given
+            .iter()
+            .map(AsFd::as_fd)
+            .chain(attachments.held.iter().copied())
+            .collect();
+        let (ours, theirs) = UnixStream::pair().map_err(local)?;
+        let ended = |_| ContainerError::LauncherEnded;
+        wire::send(&self.control(), &(), &[], &[theirs.as_fd()]).map_err(ended)?;
+        wire::send(&ours, &request, &blobs, &fds).map_err(ended)?;
+        Ok(Running::new(ours, outputs))
+    }
+
+    fn control(&self) -> std::sync::MutexGuard<'_, UnixStream> {
+        self.control
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Drop for Launcher {
+    fn drop(&mut self) {
+        // either call fails only when the launcher is gone already
+        let _ = self.control().shutdown(std::net::Shutdown::Both);
+        let _ = self.process.wait();
+    }
+}
+
+/// The descriptors to pass, and the reading ends of pipes.
+fn connect(stdio: Stdio) -> std::io::Result<(Vec<OwnedFd>, Vec<File>)> {
+    Ok(match stdio {
+        Stdio::Null | Stdio::Terminal => (Vec::new(), Vec::new()),
+        Stdio::Inherit => (
+            vec![
+                std::io::stdin().as_fd().try_clone_to_owned()?,
+                std::io::stdout().as_fd().try_clone_to_owned()?,
+                std::io::stderr().as_fd().try_clone_to_owned()?,
+            ],
+            Vec::new(),
+        ),
+        Stdio::Given(three) => (three.into(), Vec::new()),
+        Stdio::Pipes => {
+            let null = File::open("/dev/null")?;
+            let (out_read, out_write) = pipe_with(PipeFlags::CLOEXEC)?;
+            let (err_read, err_write) = pipe_with(PipeFlags::CLOEXEC)?;
+            for end in [&out_read, &err_read] {
+                rustix::fs::fcntl_setfl(end, rustix::fs::OFlags::NONBLOCK)?;
+            }
+            (
+                vec![null.into(), out_write, err_write],
+                vec![out_read.into(), err_read.into()],
+            )
+        }
+    })
+}
