@@ -113,7 +113,9 @@ pub enum ContainerError {
         cause: Errno,
     },
     /// More layers than the kernel takes.
-    #[error("{layers} layers are more than the {limit} that one overlay can have: merge the lowest ones")]
+    #[error(
+        "{layers} layers are more than the {limit} that one overlay can have: merge the lowest ones"
+    )]
     TooManyLayers {
         /// How many.
         layers: usize,
