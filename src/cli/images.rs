@@ -1,0 +1,137 @@
+//! Commands about images: docker's names.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Arguments of `images`.
+#[derive(Debug, Args)]
+pub struct ImagesArgs {
+    /// Show only images of this name
+    #[arg(value_name = "NAME[:TAG]")]
+    pub name: Option<String>,
+    /// Print ids alone
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Show manifest digests
+    #[arg(long)]
+    pub digests: bool,
+    /// Do not cut ids
+    #[arg(long)]
+    pub no_trunc: bool,
+    /// Print `json`, or each image by a Go template
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+}
+
+/// Arguments of `tag`.
+#[derive(Debug, Args)]
+pub struct TagArgs {
+    /// Image
+    pub source: String,
+    /// New name
+    pub target: String,
+}
+
+/// Arguments of `rmi`.
+#[derive(Debug, Args)]
+pub struct RmiArgs {
+    /// Names or ids
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<String>,
+    /// Remove an id that has several names
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+/// Arguments of `history`.
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// Image
+    pub image: String,
+    /// Do not cut commands
+    #[arg(long)]
+    pub no_trunc: bool,
+    /// Print ids alone
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Print `json`, or each line by a Go template
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+}
+
+/// Arguments of `inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// Images
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<String>,
+    /// A Go template, such as `{{.Config.Cmd}}` or `{{json .}}`
+    #[arg(short, long, value_name = "TEMPLATE")]
+    pub format: Option<String>,
+}
+
+/// Arguments of `import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// A root file system tar (plain or compressed), or `-` for standard input
+    #[arg(value_name = "FILE|-")]
+    pub source: PathBuf,
+    /// Name of the image
+    #[arg(value_name = "NAME[:TAG]")]
+    pub name: Option<String>,
+    /// A Dockerfile instruction for the configuration (repeatable)
+    #[arg(short, long = "change", value_name = "INSTRUCTION")]
+    pub changes: Vec<String>,
+    /// Comment in the history
+    #[arg(short, long, value_name = "TEXT")]
+    pub message: Option<String>,
+    /// Machine that the image is for
+    #[arg(long, value_name = "OS/ARCH")]
+    pub platform: Option<String>,
+}
+
+/// Arguments of `save`.
+#[derive(Debug, Args)]
+pub struct SaveArgs {
+    /// Images
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<String>,
+    /// File [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// Arguments of `load`.
+#[derive(Debug, Args)]
+pub struct LoadArgs {
+    /// File [default: standard input]
+    #[arg(short, long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    /// Print nothing
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Arguments of `pull`.
+#[derive(Debug, Args)]
+pub struct PullArgs {
+    /// Image
+    pub image: String,
+    /// Machine that the image is for
+    #[arg(long, value_name = "OS/ARCH")]
+    pub platform: Option<String>,
+    /// Print the id alone
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Arguments of `push`.
+#[derive(Debug, Args)]
+pub struct PushArgs {
+    /// Image
+    pub image: String,
+    /// Print nothing but the digest
+    #[arg(short, long)]
+    pub quiet: bool,
+}

@@ -1,0 +1,150 @@
+//! The arguments, grouped as `--help` shows them. Nothing here acts.
+
+pub mod build;
+pub mod images;
+pub mod run;
+pub mod store;
+pub mod value;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+pub use build::BuildArgs;
+
+const EXAMPLES: &str = "\
+Examples:
+  rbuild .                            build the Dockerfile of this directory
+  rbuild -t app:1 -f deploy/Dockerfile .
+  rbuild why                          say why each step of the last build ran again
+  rbuild run --rm app:1               start what came out
+  rbuild . -o type=oci,dest=app.tar   write an OCI archive
+
+`rbuild .`, `rbuild PATH` and `rbuild build PATH` are one thing.";
+
+/// Builds container images from Dockerfiles and runs them: one binary, no daemon.
+#[derive(Debug, Parser)]
+#[command(name = "rbuild", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+pub struct Cli {
+    /// State directory [default: /var/lib/rbuild, or $XDG_DATA_HOME/rbuild when rootless]
+    #[arg(
+        long,
+        global = true,
+        env = "RBUILD_ROOT",
+        value_name = "DIR",
+        hide_env = true
+    )]
+    pub root: Option<PathBuf>,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build an image from a Dockerfile
+    Build(Box<BuildArgs>),
+    /// Say why a step of the last build ran instead of coming from the cache
+    Why(store::WhyArgs),
+    /// Start a container from an image, in the foreground
+    Run(Box<run::RunArgs>),
+    /// List images
+    Images(images::ImagesArgs),
+    /// Give an image another name
+    Tag(images::TagArgs),
+    /// Remove images
+    Rmi(images::RmiArgs),
+    /// Show how an image was made
+    History(images::HistoryArgs),
+    /// Show everything that is known of an image
+    Inspect(images::InspectArgs),
+    /// Make an image from a root file system tar
+    Import(images::ImportArgs),
+    /// Write images to an archive that docker and OCI tools load
+    Save(images::SaveArgs),
+    /// Read images from an archive
+    Load(images::LoadArgs),
+    /// Fetch an image from a registry
+    Pull(images::PullArgs),
+    /// Send an image to a registry
+    Push(images::PushArgs),
+    /// Show what the store holds and how large it is
+    Du(store::DuArgs),
+    /// Remove what is no longer needed from the store
+    Prune(store::PruneArgs),
+    /// Say what of this machine rbuild can use, and how to get what is missing
+    Doctor(store::DoctorArgs),
+    /// Look after the store as a whole
+    System(store::SystemArgs),
+    /// Print a completion script for a shell
+    Completions(store::CompletionsArgs),
+    /// Print the manual page, or write all of them to a directory
+    Man(store::ManArgs),
+}
+
+/// Words that cannot be a context: `rbuild run` is the command, `rbuild ./run` the directory.
+fn names_a_command(word: &str) -> bool {
+    use clap::CommandFactory;
+    Cli::command().get_subcommands().any(|command| {
+        command.get_name() == word || command.get_all_aliases().any(|alias| alias == word)
+    })
+}
+
+/// Puts `build` in front of arguments that name no command, so that `rbuild .` is `rbuild build .`.
+pub fn with_default_command(arguments: Vec<OsString>) -> Vec<OsString> {
+    let mut position = 1;
+    while let Some(argument) = arguments.get(position) {
+        match argument.to_str() {
+            Some("--help" | "-h" | "--version" | "-V") => return arguments,
+            Some("--root") => position += 2,
+            Some(text) if text.starts_with("--root=") => position += 1,
+            Some(text) if names_a_command(text) => return arguments,
+            _ => break,
+        }
+    }
+    if arguments.len() <= 1 {
+        return arguments;
+    }
+    let mut completed = arguments;
+    completed.insert(position.min(completed.len()), "build".into());
+    completed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn completed(line: &str) -> String {
+        let words = line.split(' ').map(OsString::from).collect();
+        with_default_command(words)
+            .iter()
+            .map(|word| word.to_str().unwrap())
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn build_is_the_default_command() {
+        for (written, meant) in [
+            ("rbuild .", "rbuild build ."),
+            ("rbuild -t x .", "rbuild build -t x ."),
+            ("rbuild --root r .", "rbuild --root r build ."),
+            ("rbuild --root=r images", "rbuild --root=r images"),
+            ("rbuild run x", "rbuild run x"),
+            ("rbuild ./run", "rbuild build ./run"),
+            ("rbuild --help", "rbuild --help"),
+            ("rbuild", "rbuild"),
+        ] {
+            assert_eq!(completed(written), meant);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! One line for each thing that happens: for logs and CI.
+
+use std::collections::HashSet;
+use std::io::Write;
+
+use solver::Event;
+
+use super::steps::{Outcome, Steps, bytes, clean, seconds};
+
+/// Writes plain lines.
+pub struct Plain<W> {
+    out: W,
+    announced: HashSet<usize>,
+    partial: std::collections::HashMap<usize, Vec<u8>>,
+}
+
+impl<W: Write + Send> Plain<W> {
+    /// Writes to `out`.
+    pub fn new(out: W) -> Self {
+        Self {
+            out,
+            announced: HashSet::new(),
+            partial: std::collections::HashMap::new(),
+        }
+    }
+
+    fn line(&mut self, text: &str) {
+        // Progress that cannot be written (a closed pipe) must not stop the build.
+        let _ = writeln!(self.out, "{text}");
+    }
+
+    fn announce(&mut self, number: usize, name: &str) {
+        if self.announced.insert(number) {
+            self.line(&format!("#{number} {name}"));
+        }
+    }
+
+    fn flush_partial(&mut self, number: usize, at: &str) {
+        if let Some(rest) = self.partial.remove(&number).filter(|rest| !rest.is_empty()) {
+            self.line(&format!("#{number} {at} {}", clean(&rest)));
+        }
+    }
+}
+
+impl<W: Write + Send> super::View for Plain<W> {
+    fn event(&mut self, steps: &Steps, index: usize, event: &Event) {
+        let step = steps.get(index);
+        let number = step.number;
+        let at = format!("{:.3}", step.running_for().as_secs_f64());
+        match event {
+            Event::Progress { .. } | Event::Skipped { .. } => return,
+            _ => self.announce(number, &step.name),
+        }
+        match event {
+            Event::Missed { reason, .. } => self.line(&format!("#{number} runs: {reason}")),
+            Event::Waiting { owner, .. } => self.line(&format!("#{number} waits for {owner}")),
+            Event::Log { data, .. } => {
+                let mut pending = self.partial.remove(&number).unwrap_or_default();
+                pending.extend_from_slice(data);
+                let mut rest = pending.as_slice();
+                while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
+                    self.line(&format!("#{number} {at} {}", clean(&rest[..end])));
+                    rest = &rest[end + 1..];
+                }
+                let rest = rest.to_vec();
+                self.partial.insert(number, rest);
+            }
+            Event::CacheHit { .. } => self.line(&format!("#{number} CACHED")),
+            Event::Done { elapsed, .. } => {
+                self.flush_partial(number, &at);
+                let moved: u64 = step.items.iter().map(|(_, done, _)| done).sum();
+                let amount = if moved > 0 {
+                    format!(", {}", bytes(moved))
+                } else {
+                    String::new()
+                };
+                self.line(&format!("#{number} DONE {}{amount}", seconds(*elapsed)));
+            }
+            Event::Failed { message, .. } => {
+                self.flush_partial(number, &at);
+                self.line(&format!("#{number} ERROR {message}"));
+            }
+            Event::Cancelled { .. } => {
+                self.flush_partial(number, &at);
+                self.line(&format!("#{number} CANCELED"));
+            }
+            Event::Started { .. } | Event::Progress { .. } | Event::Skipped { .. } => {}
+        }
+    }
+
+    fn note(&mut self, text: &str) {
+        self.line(text);
+    }
+
+    fn finish(&mut self, steps: &Steps) {
+        self.line(&super::plain::summary(steps));
+    }
+}
+
+/// One line that says what became of a build.
+pub fn summary(steps: &Steps) -> String {
+    let ran = steps.count(|outcome| matches!(outcome, Outcome::Done(_)));
+    let cached = steps.count(|outcome| matches!(outcome, Outcome::Cached(_)));
+    let failed = steps.count(|outcome| matches!(outcome, Outcome::Failed(_)));
+    let mut parts = vec![format!("{cached} cached"), format!("{ran} ran")];
+    if failed > 0 {
+        parts.push(format!("{failed} failed"));
+    }
+    format!("{} in {}", parts.join(", "), seconds(steps.elapsed()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::View;
+    use solver::LogStream;
+    use std::time::Duration;
+
+    #[test]
+    fn a_step_is_announced_once_and_its_last_line_is_not_lost() {
+        let mut steps = Steps::default();
+        let vertex = steps.new_id();
+        steps.expect(vertex, "[1/1] RUN make".to_owned());
+        let mut out = Vec::new();
+        let mut plain = Plain::new(&mut out);
+        for event in [
+            Event::Missed {
+                vertex,
+                reason: "never built before".to_owned(),
+            },
+            Event::Log {
+                vertex,
+                stream: LogStream::Stdout,
+                data: b"one\ntw".to_vec(),
+            },
+            Event::Log {
+                vertex,
+                stream: LogStream::Stdout,
+                data: b"o".to_vec(),
+            },
+            Event::Done {
+                vertex,
+                elapsed: Duration::from_millis(1234),
+            },
+        ] {
+            let index = steps.update(&event);
+            plain.event(&steps, index, &event);
+        }
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(
+            text,
+            "#1 [1/1] RUN make\n#1 runs: never built before\n#1 0.000 one\n#1 0.000 two\n#1 DONE 1.2s\n"
+        );
+    }
+}
