@@ -7,6 +7,7 @@
 //! - [`platform`]: which machine an image is for
 //! - [`reference`]: what people call an image
 //! - [`manifest`]: which blobs make an image, and which image is for which machine
+//! - [`tar`]: the form in which layers travel
 //! - [`config`]: what a container of the image starts with, and how the image came to be
 
 pub mod config;
@@ -14,6 +15,7 @@ pub mod digest;
 pub mod manifest;
 pub mod platform;
 pub mod reference;
+pub mod tar;
 
 pub use config::{ContainerConfig, Healthcheck, History, ImageConfig, RootFs};
 pub use digest::{ChainId, DiffId, Digest, DigestError, DigestWriter};
