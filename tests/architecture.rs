@@ -145,9 +145,11 @@ fn nothing_below_the_binary_prints() {
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
         for word in ["println!(", "eprintln!(", "print!(", "dbg!("] {
             assert!(
-                !code
-                    .lines()
-                    .any(|line| line.split("//").next().unwrap_or_default().contains(word)),
+                !code.lines().any(|line| line
+                    .split("//")
+                    .next()
+                    .unwrap_or_default()
+                    .contains(word)),
                 "{path} prints"
             );
         }
