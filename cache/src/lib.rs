@@ -8,11 +8,17 @@
 //! - [`context`]: directories of the user's, scanned instead of sent
 //! - [`select`]: which files of a tree a step uses, and their digest
 
+mod ballast;
 pub mod context;
+mod database;
 pub mod layer;
+mod memos;
+mod pins;
 pub mod select;
 pub mod snapshot;
 pub mod store;
+mod suspects;
+pub mod usage;
 
 pub use context::{Context, ContextError, ContextFilter, ContextOptions};
 pub use layer::{
@@ -21,4 +27,4 @@ pub use layer::{
 };
 pub use select::{SelectError, Selected, SelectedEntry, SelectedRoot};
 pub use snapshot::{Resolved, Snapshot, View};
-pub use store::{Store, StoreError, StoreOptions};
+pub use store::{Flavour, Staging, Store, StoreError, StoreOptions, Xattrs};

@@ -5,26 +5,58 @@
 //! blobs/sha256/<hex>            manifests, configs, compressed layers, as an OCI layout has them
 //! layers/v1/<id>/{fs,index}     one change set and its index
 //! contexts/v1/<id>              packed stat index of a context directory
+//! listings/v1/<hex>             names behind a TreeDigest, to say which file changed
 //! records.sqlite                keys, preimages, images, history, cache-mount and usage rows
 //! mounts/v1/<id>/               cache mounts
 //! builds/<id>/                  log and event stream of a past build
 //! containers/<id>/              spec, status, log
 //! leases tmp/ ballast
 //! ```
+//!
+//! Opening a store that is as it was left reads one small file and one row.
 
+mod error;
+mod flavour;
+mod layers;
+mod open;
+mod probe;
+pub(crate) mod remove;
+pub(crate) mod staging;
+mod sweep;
+
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use image::DiffId;
+use solver::TreeDigest;
 
-use crate::layer::{Layer, LayerId, LayerIndex, NewLayer};
+pub use error::StoreError;
+pub use flavour::{Flavour, Probed, Xattrs};
+pub use staging::Staging;
+
+use crate::database::Database;
+use crate::layer::{Layer, LayerId};
 use crate::snapshot::{Snapshot, View};
+use staging::Owner;
 
 /// How to open a store.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
     /// The state directory; made when missing.
     pub root: PathBuf,
+    /// How ids of containers are those of the file system, when that is known already and the
+    /// process is rootless: the lines of `uid_map` and `gid_map`.
+    pub id_map: Option<String>,
+}
+
+impl StoreOptions {
+    /// The store in `root`.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: root.into(),
+            id_map: None,
+        }
+    }
 }
 
 /// An open store; clones share it. Many processes may have the same one open.
@@ -36,32 +68,19 @@ pub struct Store {
 #[derive(Debug)]
 struct Inner {
     root: PathBuf,
-}
-
-/// What can go wrong with a store.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// A system call on one of its files failed.
-    #[error("cannot {action} {}", path.display())]
-    Io {
-        /// What was tried: `read`, `make`, `rename` …
-        action: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// A layer could not be read or made.
-    #[error(transparent)]
-    Layer(#[from] crate::layer::LayerError),
+    flavour: Flavour,
+    probed: Probed,
+    database: Database,
+    owner: Mutex<Option<Arc<Owner>>>,
+    loaded: Mutex<HashMap<LayerId, Arc<OnceLock<Arc<Layer>>>>>,
+    pinned: crate::pins::Held,
 }
 
 impl Store {
-    /// Opens (or makes) a store: checks mode, format and flavour, probes what overlay can do here.
+    /// Opens (or makes) a store: checks owner, mode, format and flavour; a new one is probed.
+    /// A store that this program must not touch is left as it is.
     pub fn open(options: StoreOptions) -> Result<Self, StoreError> {
-        Ok(Self {
-            inner: Arc::new(Inner { root: options.root }),
-        })
+        open::open(options)
     }
 
     /// The state directory.
@@ -69,33 +88,20 @@ impl Store {
         &self.inner.root
     }
 
-    /// Starts a layer.
-    pub fn new_layer(&self) -> Result<NewLayer, StoreError> {
-        todo!()
+    /// What it was made for.
+    pub fn flavour(&self) -> &Flavour {
+        &self.inner.flavour
     }
 
-    /// Makes a layer of `home` (which holds `fs` and `index`, nothing else): renames it into place and writes its row.
-    pub(crate) fn keep_layer(
-        &self,
-        id: LayerId,
-        home: &Path,
-        diff_id: Option<DiffId>,
-        index: LayerIndex,
-    ) -> Result<Layer, StoreError> {
-        let _ = (id, home, diff_id, index);
-        todo!()
+    /// What its file system can do.
+    pub fn probed(&self) -> &Probed {
+        &self.inner.probed
     }
 
-    /// The layer with this id, its index loaded once a process.
-    pub fn layer(&self, id: &LayerId) -> Result<Arc<Layer>, StoreError> {
-        let _ = id;
-        todo!()
-    }
-
-    /// A layer that was unpacked from a tar with this digest.
-    pub fn layer_by_diff_id(&self, diff_id: &DiffId) -> Result<Option<Arc<Layer>>, StoreError> {
-        let _ = diff_id;
-        todo!()
+    /// Mounts an overlay in the store and forgets it again, if that was not done before under this
+    /// kernel. A rootless process calls it inside its user namespace.
+    pub fn probe_overlay(&self) -> Result<(), StoreError> {
+        open::probe_overlay(self)
     }
 
     /// The directory of a layer's files, relative to the root: the source of an overlay's lower directory.
@@ -103,9 +109,158 @@ impl Store {
         Path::new("layers/v1").join(&id.0).join("fs")
     }
 
+    /// The layer with this id, its index loaded once a process.
+    pub fn layer(&self, id: &LayerId) -> Result<Arc<Layer>, StoreError> {
+        let cell = {
+            let mut loaded = self
+                .inner
+                .loaded
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(loaded.entry(id.clone()).or_default())
+        };
+        if let Some(layer) = cell.get() {
+            return Ok(Arc::clone(layer));
+        }
+        let layer = Arc::new(layers::load(self, id)?);
+        Ok(Arc::clone(cell.get_or_init(|| layer)))
+    }
+
     /// The tree of a snapshot.
     pub fn view(&self, snapshot: &Snapshot) -> Result<View, StoreError> {
-        let _ = snapshot;
-        todo!()
+        let layers = snapshot
+            .layers
+            .iter()
+            .map(|id| self.layer(id))
+            .collect::<Result<_, _>>()?;
+        Ok(View::new(layers))
+    }
+
+    /// A new empty directory in the store, on the file system of the layers; removed when dropped,
+    /// and by others when this process dies.
+    pub fn staging(&self, kind: &str) -> Result<Staging, StoreError> {
+        Staging::new(&*self.owner()?, kind)
+    }
+
+    /// The file with the packed index of the context that `id` names.
+    pub fn context_index(&self, id: &str) -> PathBuf {
+        self.inner.root.join("contexts/v1").join(id)
+    }
+
+    /// The directory of a past or present build.
+    pub fn build_dir(&self, id: &str) -> PathBuf {
+        self.inner.root.join("builds").join(id)
+    }
+
+    /// The directory of containers, one directory each.
+    pub fn containers_dir(&self) -> PathBuf {
+        self.inner.root.join("containers")
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.inner.database
+    }
+
+    pub(crate) fn held(&self) -> &crate::pins::Held {
+        &self.inner.pinned
+    }
+
+    pub(crate) fn layers_dir(&self) -> PathBuf {
+        self.inner.root.join("layers/v1")
+    }
+
+    pub(crate) fn layer_dir(&self, id: &LayerId) -> PathBuf {
+        self.layers_dir().join(&id.0)
+    }
+
+    pub(crate) fn blobs_dir(&self) -> PathBuf {
+        self.inner.root.join("blobs/sha256")
+    }
+
+    pub(crate) fn mounts_dir(&self) -> PathBuf {
+        self.inner.root.join("mounts/v1")
+    }
+
+    pub(crate) fn contexts_dir(&self) -> PathBuf {
+        self.inner.root.join("contexts/v1")
+    }
+
+    pub(crate) fn listings_dir(&self) -> PathBuf {
+        self.inner.root.join("listings/v1")
+    }
+
+    pub(crate) fn listing(&self, digest: &TreeDigest) -> PathBuf {
+        self.listings_dir().join(digest.hex())
+    }
+
+    pub(crate) fn builds_dir(&self) -> PathBuf {
+        self.inner.root.join("builds")
+    }
+
+    pub(crate) fn tmp_dir(&self) -> PathBuf {
+        self.inner.root.join("tmp")
+    }
+
+    pub(crate) fn leases_file(&self) -> PathBuf {
+        self.inner.root.join("leases")
+    }
+
+    pub(crate) fn ballast_file(&self) -> PathBuf {
+        self.inner.root.join("ballast")
+    }
+
+    /// This process's corner of `tmp`, made when first needed.
+    pub(crate) fn owner(&self) -> Result<Arc<Owner>, StoreError> {
+        let mut owner = self
+            .inner
+            .owner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(owner) = &*owner {
+            return Ok(Arc::clone(owner));
+        }
+        let made = Arc::new(Owner::new(&self.tmp_dir())?);
+        *owner = Some(Arc::clone(&made));
+        Ok(made)
+    }
+
+    /// Serves a layer that was just made from memory.
+    fn loaded(&self, layer: &Layer) {
+        let cell = OnceLock::from(Arc::new(layer.clone()));
+        self.inner
+            .loaded
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(layer.id.clone(), Arc::new(cell));
+    }
+
+    /// Forgets a layer that was removed, so that it is not served from memory.
+    pub(crate) fn unload(&self, id: &LayerId) {
+        self.inner
+            .loaded
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(id);
     }
 }
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let owner = self
+            .owner
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(owner) = owner {
+            // Best effort: they are void once the owner's lock is gone.
+            let _ = self.database.try_write("drop pins", |transaction| {
+                transaction
+                    .execute("DELETE FROM pins WHERE owner = ?1", [owner.name()])
+                    .map_err(self.database.error("drop pins"))
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

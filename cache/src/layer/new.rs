@@ -8,7 +8,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::{Entry, Layer, LayerError, LayerId, Timestamp};
 use crate::snapshot::View;
-use crate::store::{Store, StoreError};
+use crate::store::{Staging, Store, StoreError};
 
 /// A layer in the making: a directory under the store's `tmp`, removed when dropped uncommitted.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct NewLayer {
     /// Empty directory on the same file system, for the overlay's work directory.
     pub work: PathBuf,
     /// The directory that both are in, and the index soon.
-    pub(crate) home: PathBuf,
+    pub(crate) home: Staging,
     pub(crate) id: LayerId,
     dir: OwnedFd,
     store: Store,
@@ -44,8 +44,8 @@ pub struct Made {
 
 impl NewLayer {
     /// Starts layer `id` in the empty directory `home` of `store`'s `tmp`: makes `fs` and `work` in it.
-    pub fn create(store: &Store, id: LayerId, home: PathBuf) -> Result<Self, LayerError> {
-        let (fs, work) = (home.join("fs"), home.join("work"));
+    pub fn create(store: &Store, id: LayerId, home: Staging) -> Result<Self, LayerError> {
+        let (fs, work) = (home.path().join("fs"), home.path().join("work"));
         for (path, mode) in [(&fs, 0o755), (&work, 0o700)] {
             rustix::fs::mkdir(path, Mode::from_raw_mode(mode))
                 .map_err(|e| LayerError::io("make", path)(e.into()))?;

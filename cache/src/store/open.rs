@@ -1,0 +1,232 @@
+//! Opening: the checks on every opening, and the probes of the first.
+
+use std::fs::{DirBuilder, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use super::flavour::{Body, FORMAT, Header};
+use super::staging::random_name;
+use super::{Flavour, Inner, Store, StoreError, StoreOptions, Xattrs, flavour, probe, remove};
+use crate::database::Database;
+
+/// The directories of a store; `store.json` is made after them, so a store that has it has them.
+const DIRECTORIES: [&str; 8] = [
+    "blobs/sha256",
+    "layers/v1",
+    "contexts/v1",
+    "listings/v1",
+    "mounts/v1",
+    "builds",
+    "containers",
+    "tmp",
+];
+
+pub(super) fn open(options: StoreOptions) -> Result<Store, StoreError> {
+    let root = std::path::absolute(&options.root).map_err(StoreError::io("find", &options.root))?;
+    let json = root.join("store.json");
+    check_root(&root)?;
+    let body = match known(&root, &json)? {
+        Some(body) => {
+            check_mode(&root)?;
+            body
+        }
+        None => make(&root, &json)?,
+    };
+    let body = check_flavour(&root, &json, body, options.id_map)?;
+    let rows = root.join("records.sqlite");
+    let database = match Database::open(rows.clone()) {
+        Err(error) if error.is_full() => {
+            // Without room for its log the database does not even open, and nothing could be pruned.
+            crate::ballast::release(&root.join("ballast"))?;
+            Database::open(rows)?
+        }
+        other => other?,
+    };
+    let store = Store {
+        inner: Arc::new(Inner {
+            root,
+            flavour: body.flavour,
+            probed: body.probe,
+            database,
+            owner: Mutex::default(),
+            loaded: Mutex::default(),
+            pinned: crate::pins::Held::default(),
+        }),
+    };
+    store.sweep_aside();
+    Ok(store)
+}
+
+/// Makes sure that the root is a directory of ours.
+fn check_root(root: &Path) -> Result<(), StoreError> {
+    let meta = match std::fs::metadata(root) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(root)
+                .map_err(StoreError::io("make", root))?;
+            return Ok(());
+        }
+        Err(error) if error.kind() == ErrorKind::NotADirectory => {
+            return Err(StoreError::NotADirectory {
+                root: root.to_owned(),
+            });
+        }
+        other => other.map_err(StoreError::io("open", root))?,
+    };
+    if !meta.is_dir() {
+        return Err(StoreError::NotADirectory {
+            root: root.to_owned(),
+        });
+    }
+    let user = rustix::process::geteuid().as_raw();
+    if meta.uid() != user {
+        return Err(StoreError::Owner {
+            root: root.to_owned(),
+            owner: meta.uid(),
+            user,
+        });
+    }
+    Ok(())
+}
+
+fn check_mode(root: &Path) -> Result<(), StoreError> {
+    let mode = std::fs::metadata(root)
+        .map_err(StoreError::io("open", root))?
+        .mode()
+        & 0o7777;
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(StoreError::Mode {
+        root: root.to_owned(),
+        mode,
+    })
+}
+
+/// What `store.json` says, if it is there and of our format.
+fn known(root: &Path, json: &Path) -> Result<Option<Body>, StoreError> {
+    match flavour::read(json)? {
+        None => Ok(None),
+        Some(Header { format, .. }) if format != FORMAT => Err(StoreError::Version {
+            path: root.to_owned(),
+            found: format,
+            known: FORMAT,
+        }),
+        Some(Header { body: None, .. }) => Err(StoreError::Damaged {
+            path: json.to_owned(),
+            reason: "it does not say what the store was made for".to_owned(),
+        }),
+        Some(Header { body, .. }) => Ok(body),
+    }
+}
+
+/// Makes a store in `root`. Another process may be doing the same: what both make is the same.
+fn make(root: &Path, json: &Path) -> Result<Body, StoreError> {
+    let entries = std::fs::read_dir(root).map_err(StoreError::io("list", root))?;
+    for entry in entries {
+        let name = entry.map_err(StoreError::io("list", root))?.file_name();
+        let ours = DIRECTORIES
+            .iter()
+            .any(|dir| Path::new(dir).starts_with(&name))
+            || [
+                "records.sqlite",
+                "records.sqlite-wal",
+                "records.sqlite-shm",
+                "leases",
+                "ballast",
+                "store.json",
+            ]
+            .iter()
+            .any(|file| name == *file);
+        if !ours {
+            return Err(StoreError::NotEmpty {
+                root: root.to_owned(),
+                entry: name.to_string_lossy().into_owned(),
+            });
+        }
+    }
+    std::fs::set_permissions(root, Permissions::from_mode(0o700))
+        .map_err(StoreError::io("change the mode of", root))?;
+    for dir in DIRECTORIES {
+        let path = root.join(dir);
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&path)
+            .map_err(StoreError::io("make", &path))?;
+    }
+    let xattrs = Xattrs::of_this_process();
+    let scratch = root.join("tmp").join(random_name());
+    let probed = probe::files(root, &scratch, xattrs).and_then(|mut probed| {
+        if xattrs == Xattrs::Trusted {
+            probe::overlay(root, &scratch, xattrs)?;
+            probed.overlay = Some(probe::kernel());
+        }
+        Ok(probed)
+    });
+    remove::tree(&scratch)?;
+    let body = Body {
+        flavour: Flavour {
+            xattrs,
+            id_map: None,
+            uid: rustix::process::geteuid().as_raw(),
+        },
+        probe: probed?,
+    };
+    crate::ballast::fill(&root.join("ballast"))?;
+    save(root, json, &body)?;
+    Ok(body)
+}
+
+fn save(root: &Path, json: &Path, body: &Body) -> Result<(), StoreError> {
+    let scratch = root.join("tmp").join(format!("{}.json", random_name()));
+    flavour::write(json, &scratch, body).inspect_err(|_| {
+        let _ = std::fs::remove_file(&scratch);
+    })
+}
+
+/// Refuses a store of another flavour; notes the id map of who is the first to know it.
+fn check_flavour(
+    root: &Path,
+    json: &Path,
+    mut body: Body,
+    id_map: Option<String>,
+) -> Result<Body, StoreError> {
+    let wanted = Flavour {
+        xattrs: Xattrs::of_this_process(),
+        id_map: id_map.or_else(|| body.flavour.id_map.clone()),
+        uid: body.flavour.uid,
+    };
+    let other_map = body.flavour.id_map.is_some() && body.flavour.id_map != wanted.id_map;
+    if body.flavour.xattrs != wanted.xattrs || other_map {
+        return Err(StoreError::Flavour {
+            root: root.to_owned(),
+            found: body.flavour.describe(),
+            wanted: wanted.describe(),
+        });
+    }
+    if body.flavour.id_map != wanted.id_map {
+        body.flavour = wanted;
+        save(root, json, &body)?;
+    }
+    Ok(body)
+}
+
+pub(super) fn probe_overlay(store: &Store) -> Result<(), StoreError> {
+    let kernel = probe::kernel();
+    if store.probed().overlay.as_ref() == Some(&kernel) {
+        return Ok(());
+    }
+    let scratch = store.staging("probe")?;
+    probe::overlay(store.root(), scratch.path(), store.flavour().xattrs)?;
+    let mut body = Body {
+        flavour: store.flavour().clone(),
+        probe: store.probed().clone(),
+    };
+    body.probe.overlay = Some(kernel);
+    save(store.root(), &store.root().join("store.json"), &body)
+}
