@@ -26,4 +26,6 @@ pub use key::{CacheKey, Component, DefinitionKey, KeyPreimage};
 pub use op::Op;
 pub use pattern::{Matched, Pattern, PatternError, PatternList};
 pub use selector::Selector;
-pub use traits::{Cancel, Found, Job, Output, ResultCache, Worker};
+pub use traits::{
+    Cancel, Claim, Found, FoundAll, Job, NewRecord, Output, ResultCache, Selection, Verdict, Worker,
+};

@@ -36,7 +36,7 @@ pub enum Op {
 
 impl Op {
     /// The selections that this op makes of its inputs, as (input position, selector), in a fixed
-    /// order: sources of COPY and ADD, and bind mounts of RUN, as written.
+    /// order: sources of COPY and ADD; bind mounts and seeds of cache mounts of RUN, as written.
     pub fn selections(&self) -> Vec<(usize, Selector)> {
         let mount = |source: &str| Selector {
             path: source.to_owned(),
@@ -60,7 +60,12 @@ impl Op {
                 .mounts
                 .iter()
                 .filter_map(|m| match &m.kind {
-                    MountKind::Bind { input, source } => Some((*input, mount(source))),
+                    MountKind::Bind { input, source }
+                    | MountKind::Cache {
+                        from: Some(input),
+                        source,
+                        ..
+                    } => Some((*input, mount(source))),
                     _ => None,
                 })
                 .collect(),

@@ -10,10 +10,21 @@ use crate::{
     VertexId,
 };
 
-/// What a vertex left: its state, and whatever the worker needs to find its files again.
+/// What a vertex left, a stack: its state, and whatever the worker needs to find its files again.
+/// Plain data: none of these methods waits for anything.
 pub trait Output: Clone + Send + Sync + Debug + 'static {
+    /// The stack without layers: the result of `Scratch`.
+    fn empty() -> Self;
+
     /// The state of the whole stack.
     fn state(&self) -> StateDigest;
+
+    /// The state that a stack of state `below` gets when this stack's layers are put on it.
+    fn state_on(&self, below: StateDigest) -> StateDigest;
+
+    /// `below` with this stack's layers on it: how `Merge` concatenates.
+    #[must_use]
+    fn on(&self, below: &Self) -> Self;
 }
 
 /// A request to stop, shared by all who work on a build.
@@ -43,7 +54,8 @@ pub struct Job<'a, O> {
     pub id: VertexId,
     /// What to do.
     pub vertex: &'a Vertex,
-    /// Its inputs' results, pinned; none for a context, which has no result.
+    /// Its inputs' results, pinned; none for a context, which has no result. That of a `Merge` or
+    /// `Scratch` is made of its parts, which are pinned.
     pub inputs: &'a [Option<O>],
     /// The vertices of the inputs, for contexts.
     pub input_vertices: &'a [&'a Vertex],
@@ -70,7 +82,19 @@ pub struct Selection<'a, O> {
     pub selector: &'a Selector,
 }
 
-/// Runs steps and reads sources.
+/// What a worker's error means for the build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The step failed.
+    Failed,
+    /// It stopped because [`Job::cancel`] asked it to.
+    Cancelled,
+    /// A context was not what its digest says when it was copied. What the step left is gone; its
+    /// selections and its key are made anew and it runs once more. The second time is a failure.
+    Changed,
+}
+
+/// Runs steps and reads sources. Never sees `Scratch`, `Merge` and `Context`, which need no work.
 pub trait Worker: Send + Sync {
     /// What a step leaves.
     type Output: Output;
@@ -81,12 +105,16 @@ pub trait Worker: Send + Sync {
     /// cannot be known otherwise.
     fn source(&self, vertex: &Vertex, cancel: &Cancel) -> Result<StateDigest, Self::Error>;
 
-    /// The digest of selected files.
+    /// The digest of selected files. The source's output is pinned. After [`Verdict::Changed`] the
+    /// same selection is asked again and must be made from the files as they are then.
     fn select(&self, selection: &Selection<'_, Self::Output>) -> Result<TreeDigest, Self::Error>;
 
     /// Runs one vertex. Blocks until it is done, failed or cancelled; leaves nothing behind but
     /// its result.
     fn run(&self, job: &Job<'_, Self::Output>) -> Result<Self::Output, Self::Error>;
+
+    /// What `error` means for the build.
+    fn verdict(&self, error: &Self::Error) -> Verdict;
 }
 
 /// A record that a cache found.
@@ -98,7 +126,15 @@ pub struct Found<O> {
     pub preimage: KeyPreimage,
     /// What the step left.
     pub output: O,
+    /// From a look-up by definition: the states of the vertex's inputs that the alias was noted
+    /// with, by position. Empty from a look-up by key.
+    pub inputs: Vec<Option<StateDigest>>,
+    /// Whether it stands in a remote cache only.
+    pub remote: bool,
 }
+
+/// What a look-up by definition found, by position.
+pub type FoundAll<O> = Vec<Option<Found<O>>>;
 
 /// Who may produce a key, and what came of asking.
 pub enum Claim<L> {
@@ -123,26 +159,31 @@ pub trait ResultCache: Send + Sync {
     fn find_definitions(
         &self,
         definitions: &[DefinitionKey],
-    ) -> Result<Vec<Option<Found<Self::Output>>>, Self::Error>;
+    ) -> Result<FoundAll<Self::Output>, Self::Error>;
 
     /// The record of a key.
     fn find(&self, key: &CacheKey) -> Result<Option<Found<Self::Output>>, Self::Error>;
 
-    /// Notes that `definition` is now answered by `key`.
-    fn alias(&self, definition: &DefinitionKey, key: &CacheKey) -> Result<(), Self::Error>;
+    /// Notes that `definition` is now answered by `key`, on inputs of these states (none for a
+    /// context). [`Found::inputs`] gives them back: where an input has another state by then, the
+    /// alias does not count, so that two generations of a step never mix.
+    fn alias(
+        &self,
+        definition: &DefinitionKey,
+        key: &CacheKey,
+        inputs: &[Option<StateDigest>],
+    ) -> Result<(), Self::Error>;
 
     /// Tries to get the right to produce `key`; does not wait.
     fn claim(&self, key: &CacheKey) -> Result<Claim<Self::Lease>, Self::Error>;
 
-    /// Makes sure that a result stays while it is read; none if it is gone, and its record with it.
-    fn pin(
-        &self,
-        key: Option<&CacheKey>,
-        output: &Self::Output,
-    ) -> Result<Option<Self::Pin>, Self::Error>;
+    /// Makes sure that a found result stays while it is read; none if it is gone, and its record
+    /// with it.
+    fn pin(&self, key: &CacheKey, output: &Self::Output) -> Result<Option<Self::Pin>, Self::Error>;
 
-    /// Stores a result, and the alias, in one transaction.
-    fn store(&self, record: &NewRecord<'_, Self::Output>) -> Result<(), Self::Error>;
+    /// Stores a result, and the alias, and pins it, in one transaction. An earlier record of the
+    /// key is replaced: a forced step stores its own result.
+    fn store(&self, record: &NewRecord<'_, Self::Output>) -> Result<Self::Pin, Self::Error>;
 
     /// Why there was no record for `preimage`, in one line, from the nearest earlier record of the
     /// same stage and step.
@@ -157,6 +198,8 @@ pub struct NewRecord<'a, O> {
     pub preimage: &'a KeyPreimage,
     /// The definition that is answered by it from now on.
     pub definition: DefinitionKey,
+    /// States of the vertex's inputs, to be noted with the alias as in [`ResultCache::alias`].
+    pub inputs: &'a [Option<StateDigest>],
     /// The vertex, for its stage, step and name.
     pub vertex: &'a Vertex,
     /// What the step left.
