@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use solver::StateDigest;
+use solver::{LayerDigest, StateDigest, StateFold};
 
 use crate::layer::{Entry, Layer, LayerError, LayerId};
 
@@ -12,13 +12,54 @@ use crate::layer::{Entry, Layer, LayerError, LayerId};
 pub struct Snapshot {
     /// The layers, lowest first.
     pub layers: Vec<LayerId>,
+    /// What each of the layers counts as in the state.
+    pub digests: Vec<LayerDigest>,
     /// Their state.
     pub state: StateDigest,
 }
 
+impl Snapshot {
+    /// The stack of these layers, lowest first.
+    pub fn new(stack: impl IntoIterator<Item = (LayerId, LayerDigest)>) -> Self {
+        let mut snapshot = Self {
+            layers: Vec::new(),
+            digests: Vec::new(),
+            state: StateFold::new().state(),
+        };
+        for (layer, digest) in stack {
+            snapshot.push(layer, digest);
+        }
+        snapshot
+    }
+
+    /// Puts a layer on top.
+    pub fn push(&mut self, layer: LayerId, digest: LayerDigest) {
+        self.layers.push(layer);
+        self.digests.push(digest);
+        self.state = StateFold::on(self.state).layer(&digest).state();
+    }
+}
+
 impl solver::Output for Snapshot {
+    fn empty() -> Self {
+        Self::new([])
+    }
+
     fn state(&self) -> StateDigest {
         self.state
+    }
+
+    fn state_on(&self, below: StateDigest) -> StateDigest {
+        let fold = StateFold::on(below);
+        self.digests.iter().fold(fold, StateFold::layer).state()
+    }
+
+    fn on(&self, below: &Self) -> Self {
+        Self {
+            layers: [below.layers.as_slice(), &self.layers].concat(),
+            digests: [below.digests.as_slice(), &self.digests].concat(),
+            state: self.state_on(below.state),
+        }
     }
 }
 

@@ -107,6 +107,15 @@ impl ContentDigest {
     }
 }
 
+/// What one layer counts as in the [`StateDigest`] of its stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub enum LayerDigest {
+    /// A layer of a base image.
+    Base(DiffId),
+    /// A layer that a step made.
+    Change(ChangeDigest),
+}
+
 /// Folds the layers of a stack into its [`StateDigest`], lowest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StateFold(StateDigest);
@@ -138,6 +147,15 @@ impl StateFold {
     #[must_use]
     pub fn change(self, layer: &ChangeDigest) -> Self {
         self.next(b"change", &layer.0)
+    }
+
+    /// Puts a layer of either kind on top.
+    #[must_use]
+    pub fn layer(self, layer: &LayerDigest) -> Self {
+        match layer {
+            LayerDigest::Base(diff_id) => self.base(diff_id),
+            LayerDigest::Change(change) => self.change(change),
+        }
     }
 
     /// The digest of what was folded so far.

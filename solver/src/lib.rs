@@ -19,7 +19,7 @@ pub mod pattern;
 pub mod selector;
 pub mod traits;
 
-pub use digest::{ChangeDigest, ContentDigest, StateDigest, StateFold, TreeDigest};
+pub use digest::{ChangeDigest, ContentDigest, LayerDigest, StateDigest, StateFold, TreeDigest};
 pub use event::{Event, EventSink, HitOrigin, LogStream};
 pub use graph::{Graph, Span, Vertex, VertexId, VertexMeta};
 pub use key::{CacheKey, Component, DefinitionKey, KeyPreimage};
