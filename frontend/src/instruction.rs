@@ -98,7 +98,7 @@ pub enum Command {
     /// `LABEL name=value …`
     Label(Pairs),
     /// `RUN …`
-    Run(Box<Run>),
+    Run(Run),
     /// `CMD …`
     Cmd(CommandLine),
     /// `ENTRYPOINT …`
@@ -118,13 +118,13 @@ pub enum Command {
     /// `MAINTAINER …`
     Maintainer(Word),
     /// `HEALTHCHECK …`
-    Healthcheck(Box<Healthcheck>),
+    Healthcheck(Healthcheck),
     /// `ONBUILD …`: the trigger, as it is stored, heredoc bodies included.
     OnBuild(Word),
     /// `COPY …`
-    Copy(Box<Copy>),
+    Copy(Copy),
     /// `ADD …`
-    Add(Box<Copy>),
+    Add(Copy),
 }
 
 /// One name of an ARG.
