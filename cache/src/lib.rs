@@ -11,10 +11,13 @@
 mod ballast;
 pub mod context;
 mod database;
-mod disk;
+pub mod explain;
 pub mod layer;
+pub mod leases;
+pub mod listings;
 mod memos;
-mod pins;
+pub mod pins;
+pub mod records;
 pub mod select;
 pub mod snapshot;
 pub mod store;

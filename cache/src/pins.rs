@@ -1,21 +1,191 @@
 //! The right to read a stack: what is pinned is not pruned.
+//!
+//! A pin is a row under the name of this process's locked owner file; once that lock is free the
+//! row is void. A layer that this process made is pinned with its own row. Rows stay until the
+//! process ends or prunes, so a stack that was pinned once costs nothing the second time.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{OptionalExtension, Transaction};
 
 use crate::layer::LayerId;
+use crate::store::{Store, StoreError};
 
-/// The layers for which this process has a pin row, and how many of its pins are on each.
+/// The layers for which this process has a pin row, or is about to.
 #[derive(Debug, Default)]
-pub(crate) struct Held(Mutex<HashMap<LayerId, usize>>);
+pub(crate) struct Held(Mutex<HashMap<LayerId, State>>);
+
+#[derive(Debug, Clone, Copy, Default)]
+struct State {
+    /// Whether the row is there.
+    row: bool,
+    /// How many pins are on it.
+    pins: usize,
+}
 
 impl Held {
     /// Notes a layer whose row was made together with the layer.
     pub(crate) fn made(&self, id: &LayerId) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(id.clone())
-            .or_default();
+        self.lock().entry(id.clone()).or_default().row = true;
+    }
+
+    /// The layers that have a row and no pin on them any more; they are forgotten.
+    pub(crate) fn take_idle(&self) -> Vec<LayerId> {
+        let mut layers = self.lock();
+        let idle: Vec<LayerId> = layers
+            .iter()
+            .filter(|(_, state)| state.pins == 0)
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in &idle {
+            layers.remove(id);
+        }
+        idle
+    }
+
+    /// Counts a pin on each layer; the ones without a row are the answer.
+    fn add(&self, ids: &[LayerId]) -> Vec<LayerId> {
+        let mut layers = self.lock();
+        ids.iter()
+            .filter(|id| {
+                let state = layers.entry((*id).clone()).or_default();
+                state.pins += 1;
+                !state.row
+            })
+            .cloned()
+            .collect()
+    }
+
+    fn remove(&self, ids: &[LayerId]) {
+        let mut layers = self.lock();
+        for id in ids {
+            if let Some(state) = layers.get_mut(id) {
+                state.pins = state.pins.saturating_sub(1);
+                if !state.row && state.pins == 0 {
+                    layers.remove(id);
+                }
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<LayerId, State>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The right to read a stack; given back when dropped.
+#[derive(Debug)]
+pub struct Pin {
+    store: Store,
+    layers: Vec<LayerId>,
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        self.store.held().remove(&self.layers);
+    }
+}
+
+impl Store {
+    /// Pins a stack; none if a layer of it is gone, or turned out to be damaged.
+    pub fn pin(&self, layers: &[LayerId]) -> Result<Option<Pin>, StoreError> {
+        let new = self.held().add(layers);
+        let pin = Pin {
+            store: self.clone(),
+            layers: layers.to_vec(),
+        };
+        if new.is_empty() {
+            return Ok(Some(pin));
+        }
+        let owner = self.owner()?;
+        let Some(suspects) = self.insert_pins(owner.name(), &new)? else {
+            return Ok(None);
+        };
+        for id in &new {
+            self.held().made(id);
+        }
+        for id in suspects {
+            if !self.clear_suspect(&id)? {
+                return Ok(None);
+            }
+        }
+        // What somebody deleted by hand is not there, whatever its row says.
+        for id in &new {
+            if !self.layer_dir(id).join("fs").is_dir() {
+                self.drop_layer(id)?;
+                return Ok(None);
+            }
+        }
+        Ok(Some(pin))
+    }
+
+    /// Pins a stack for a container, until [`release`](Self::release) or until its directory under
+    /// [`containers_dir`](Self::containers_dir) is gone. Whether it could is the answer.
+    pub fn hold(&self, container: &str, layers: &[LayerId]) -> Result<bool, StoreError> {
+        Ok(self
+            .insert_pins(&container_owner(container), layers)?
+            .is_some())
+    }
+
+    /// Drops the pins of a container.
+    pub fn release(&self, container: &str) -> Result<(), StoreError> {
+        let db = self.database();
+        db.write("drop pins", |transaction| {
+            transaction
+                .execute(
+                    "DELETE FROM pins WHERE owner = ?1",
+                    [container_owner(container)],
+                )
+                .map_err(db.error("drop pins"))?;
+            Ok(())
+        })
+    }
+
+    /// Inserts pin rows if all the layers are live; those that may be damaged are the answer.
+    fn insert_pins(
+        &self,
+        owner: &str,
+        ids: &[LayerId],
+    ) -> Result<Option<Vec<LayerId>>, StoreError> {
+        let boot = crate::suspects::boot_id();
+        let db = self.database();
+        let insert = |transaction: &Transaction<'_>| -> rusqlite::Result<Option<Vec<LayerId>>> {
+            let mut find = transaction.prepare_cached("SELECT boot FROM layers WHERE id = ?1")?;
+            let mut pin =
+                transaction.prepare_cached("INSERT OR IGNORE INTO pins VALUES (?1, ?2)")?;
+            let mut suspects = Vec::new();
+            for id in ids {
+                let row: Option<Option<String>> =
+                    find.query_row([&id.0], |row| row.get(0)).optional()?;
+                match row {
+                    None => return Ok(None),
+                    Some(Some(other)) if other != boot => suspects.push(id.clone()),
+                    Some(_) => (),
+                }
+            }
+            for id in ids {
+                pin.execute([owner, &id.0])?;
+            }
+            Ok(Some(suspects))
+        };
+        db.write("pin a stack", |transaction| {
+            insert(transaction).map_err(db.error("pin a stack"))
+        })
+    }
+}
+
+/// Prefix of the owners that are containers, not processes.
+pub(crate) const CONTAINER: &str = "container/";
+
+fn container_owner(container: &str) -> String {
+    format!("{CONTAINER}{container}")
+}
+
+/// Whether pins of `owner` count.
+pub(crate) fn is_live(store: &Store, owner: &str) -> bool {
+    match owner.strip_prefix(CONTAINER) {
+        Some(container) => store.containers_dir().join(container).is_dir(),
+        None => crate::store::staging::is_alive(&store.tmp_dir(), owner),
     }
 }

@@ -74,6 +74,7 @@ struct Inner {
     owner: Mutex<Option<Arc<Owner>>>,
     loaded: Mutex<HashMap<LayerId, Arc<OnceLock<Arc<Layer>>>>>,
     pinned: crate::pins::Held,
+    verdicts: crate::suspects::Verdicts,
 }
 
 impl Store {
@@ -163,6 +164,10 @@ impl Store {
 
     pub(crate) fn held(&self) -> &crate::pins::Held {
         &self.inner.pinned
+    }
+
+    pub(crate) fn verdicts(&self) -> &crate::suspects::Verdicts {
+        &self.inner.verdicts
     }
 
     pub(crate) fn layers_dir(&self) -> PathBuf {
@@ -262,5 +267,7 @@ impl Drop for Inner {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod samples;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,21 @@
 //! Layers that may not have reached the disk before the machine stopped.
+//!
+//! A row carries the boot in which its layer was written until a flush is known to have happened.
+//! In another boot the layer is compared with its index when it is first used, and then trusted or
+//! dropped: a reboot costs no cache, and a power loss never gives a wrong hit.
 
-use std::sync::OnceLock;
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use rayon::prelude::*;
+use rusqlite::params;
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
+use solver::ContentDigest;
+
+use crate::layer::{Entry, Kind, LayerId};
+use crate::store::{Store, StoreError};
 
 /// Names this boot of the machine (proc_sys_kernel(5)); empty where the kernel does not say.
 pub(crate) fn boot_id() -> &'static str {
@@ -10,4 +25,155 @@ pub(crate) fn boot_id() -> &'static str {
             .map(|text| text.trim().to_owned())
             .unwrap_or_default()
     })
+}
+
+/// Verdicts of this process: threads that ask for the same layer wait for one comparison.
+pub(crate) type Verdicts = Mutex<HashMap<LayerId, std::sync::Arc<OnceLock<bool>>>>;
+
+impl Store {
+    /// Writes everything of this process's that is not yet on disk, and marks its layers so. Slow:
+    /// the kernel writes all dirty data of the file system.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        let root = File::open(self.root()).map_err(StoreError::io("open", self.root()))?;
+        let ids: Vec<String> = self.database().read("list layers", |connection| {
+            connection
+                .prepare("SELECT id FROM layers WHERE boot = ?1")?
+                .query_map([boot_id()], |row| row.get(0))?
+                .collect()
+        })?;
+        rustix::fs::syncfs(&root).map_err(|e| StoreError::io("flush", self.root())(e.into()))?;
+        // Only those that were there before the flush began.
+        let db = self.database();
+        db.write("mark layers as flushed", |transaction| {
+            let mut update = transaction
+                .prepare("UPDATE layers SET boot = NULL WHERE id = ?1")
+                .map_err(db.error("mark layers as flushed"))?;
+            for id in ids {
+                update
+                    .execute([id])
+                    .map_err(db.error("mark layers as flushed"))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Compares a suspect with its index: trusts it from now on, or drops it. Whether it is good is
+    /// the answer.
+    pub(crate) fn clear_suspect(&self, id: &LayerId) -> Result<bool, StoreError> {
+        let verdict = {
+            let mut verdicts = self
+                .verdicts()
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            std::sync::Arc::clone(verdicts.entry(id.clone()).or_default())
+        };
+        if let Some(good) = verdict.get() {
+            return Ok(*good);
+        }
+        let good = *verdict.get_or_init(|| self.is_whole(id));
+        if good {
+            let db = self.database();
+            db.write("trust a layer", |transaction| {
+                transaction
+                    .execute(
+                        "UPDATE layers SET boot = ?2 WHERE id = ?1",
+                        params![id.0, boot_id()],
+                    )
+                    .map_err(db.error("trust a layer"))
+            })?;
+        } else {
+            self.drop_layer(id)?;
+        }
+        Ok(good)
+    }
+
+    /// Drops a layer's row, and the records and images that show it; its directory is prune's.
+    pub(crate) fn drop_layer(&self, id: &LayerId) -> Result<(), StoreError> {
+        self.unload(id);
+        let db = self.database();
+        let reason = "its files were lost or damaged";
+        db.write("drop a layer", |transaction| {
+            let drop = || -> rusqlite::Result<()> {
+                transaction.execute("DELETE FROM layers WHERE id = ?1", [&id.0])?;
+                let mut find = transaction.prepare(
+                    "SELECT key FROM records WHERE ' ' || stack || ' ' LIKE '% ' || ?1 || ' %'",
+                )?;
+                let keys: Vec<[u8; 32]> = find
+                    .query_map([&id.0], |row| row.get(0))?
+                    .collect::<Result<_, _>>()?;
+                for key in keys {
+                    crate::records::bury(transaction, &solver::CacheKey(key), reason)?;
+                }
+                transaction.execute(
+                    "UPDATE images SET snapshot = NULL WHERE snapshot LIKE '%\"' || ?1 || '\"%'",
+                    [&id.0],
+                )?;
+                Ok(())
+            };
+            drop().map_err(db.error("drop a layer"))
+        })
+    }
+
+    /// Whether the files of a layer are what its index says, contents included.
+    pub(crate) fn is_whole(&self, id: &LayerId) -> bool {
+        let Ok(layer) = self.layer(id) else {
+            return false;
+        };
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let Ok(top) = rustix::fs::open(&layer.fs, flags, Mode::empty()) else {
+            return false;
+        };
+        let top = File::from(top);
+        let entries: Vec<Entry> = layer.index.iter().collect();
+        layer.index.change_digest() == layer.change
+            && entries.par_iter().all(|entry| is_there(&top, entry))
+    }
+}
+
+/// Whether what is at an entry's path, under `top`, is what the entry says.
+///
+/// Owners and special files are not compared: a rootless store may hold a placeholder for them.
+fn is_there(top: &File, entry: &Entry) -> bool {
+    let open = |flags| {
+        let path: &[u8] = if entry.path.is_empty() {
+            b"."
+        } else {
+            &entry.path
+        };
+        rustix::fs::openat2(
+            top,
+            path,
+            flags | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::empty(),
+            ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS,
+        )
+        .map(File::from)
+    };
+    let Ok(file) = open(OFlags::PATH) else {
+        return false;
+    };
+    let Ok(meta) = file.metadata() else {
+        return false;
+    };
+    match &entry.kind {
+        Kind::Whiteout => meta.file_type().is_char_device() && meta.rdev() == 0,
+        Kind::Dir { .. } => meta.is_dir(),
+        Kind::File { size, content, .. } => {
+            meta.is_file()
+                && meta.len() == *size
+                && open(OFlags::RDONLY).is_ok_and(|file| {
+                    let mut hash = blake3::Hasher::new();
+                    hash.update_reader(file).is_ok()
+                        && ContentDigest(*hash.finalize().as_bytes()) == *content
+                })
+        }
+        Kind::Symlink { target } => {
+            meta.is_symlink()
+                && rustix::fs::readlinkat(&file, "", Vec::new())
+                    .is_ok_and(|found| found.as_bytes() == target)
+        }
+        Kind::CharDevice { .. } | Kind::BlockDevice { .. } | Kind::Fifo => {
+            rustix::fs::statat(&file, "", AtFlags::EMPTY_PATH).is_ok()
+        }
+    }
 }

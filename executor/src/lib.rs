@@ -7,6 +7,7 @@
 //! - [`ops`]: one file for each kind of op: what a step's container or copy is
 //! - [`sys`]: the only `unsafe` code of the project: system calls that no crate has
 
+mod archive;
 pub mod container;
 pub mod namespace;
 pub mod ops;

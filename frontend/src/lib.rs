@@ -16,5 +16,5 @@ pub mod parser;
 pub mod plan;
 
 pub use instruction::{Dockerfile, Instruction, Stage};
-pub use parser::{SyntaxError, parse};
+pub use parser::{SyntaxError, decode, parse};
 pub use plan::{BuildPlan, ImageResolver, PlanError, PlanRequest, plan};

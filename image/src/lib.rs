@@ -8,8 +8,10 @@
 //! - [`reference`]: what people call an image
 //! - [`manifest`]: which blobs make an image, and which image is for which machine
 //! - [`tar`]: the form in which layers travel
+//! - [`compress`]: packing and unpacking, on all cores
 //! - [`config`]: what a container of the image starts with, and how the image came to be
 
+pub mod compress;
 pub mod config;
 pub mod digest;
 pub mod manifest;

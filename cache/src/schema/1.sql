@@ -21,10 +21,12 @@ CREATE TABLE pins (
     PRIMARY KEY (owner, layer)
 ) WITHOUT ROWID;
 
--- A key and the whole stack (layer ids, lowest first, separated by spaces) that its step left.
+-- A key and the whole stack (layer ids, lowest first, separated by spaces) that its step left;
+-- `digests` is what each of the layers counts as.
 CREATE TABLE records (
     key BLOB PRIMARY KEY,
     stack TEXT NOT NULL,
+    digests BLOB NOT NULL,
     state BLOB NOT NULL,
     preimage BLOB NOT NULL,
     kind TEXT NOT NULL,
@@ -41,10 +43,11 @@ CREATE TABLE records (
 CREATE INDEX records_by_stage ON records (project, stage, kind, created);
 CREATE INDEX records_by_state ON records (state);
 
--- Which key answered a definition last.
+-- Which key answered a definition last, and the states of the step's inputs by then.
 CREATE TABLE aliases (
     definition BLOB PRIMARY KEY,
-    key BLOB NOT NULL
+    key BLOB NOT NULL,
+    inputs BLOB NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX aliases_by_key ON aliases (key);
 
@@ -56,12 +59,12 @@ CREATE TABLE tombstones (
 ) WITHOUT ROWID;
 CREATE INDEX tombstones_by_time ON tombstones (gone);
 
--- A manifest and what it shows; `stack` is none until it was unpacked.
+-- A manifest and what it shows (a snapshot as JSON, null until it was unpacked); `size` is that of
+-- all its uncompressed layers, as people are told it.
 CREATE TABLE images (
     manifest BLOB PRIMARY KEY,
     config BLOB NOT NULL,
-    stack TEXT,
-    state BLOB,
+    snapshot TEXT,
     size INTEGER NOT NULL,
     created INTEGER NOT NULL,
     used INTEGER NOT NULL

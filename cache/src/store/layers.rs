@@ -11,7 +11,6 @@ use solver::ChangeDigest;
 use super::staging::random_name;
 use super::{Staging, Store, StoreError};
 use crate::database::now;
-use crate::disk::Root;
 use crate::layer::{Layer, LayerId, LayerIndex, NewLayer};
 
 impl Store {
@@ -26,17 +25,40 @@ impl Store {
     /// `home` is thrown away.
     pub(crate) fn keep_layer(
         &self,
-        mut id: LayerId,
+        id: LayerId,
         home: Staging,
         diff_id: Option<DiffId>,
         index: LayerIndex,
     ) -> Result<Layer, StoreError> {
+        let change = index.change_digest();
+        let (id, new) = self.commit(id, home, diff_id, change)?;
+        if !new {
+            return self.layer(&id).map(|layer| Layer::clone(&layer));
+        }
+        let layer = Layer {
+            fs: self.layer_dir(&id).join("fs"),
+            id,
+            change,
+            diff_id,
+            index: Arc::new(index),
+        };
+        self.loaded(&layer);
+        Ok(layer)
+    }
+
+    /// Renames a layer into place and writes its row; whether it is a new one is the answer too.
+    pub(crate) fn commit(
+        &self,
+        mut id: LayerId,
+        home: Staging,
+        diff_id: Option<DiffId>,
+        change: ChangeDigest,
+    ) -> Result<(LayerId, bool), StoreError> {
         let owner = self.owner()?;
         let boot = crate::suspects::boot_id();
-        let change = index.change_digest();
         let db = self.database();
         let fail = || db.error("add a layer");
-        let kept = db.write("add a layer", |transaction| {
+        let committed = db.write("add a layer", |transaction| {
             let pin = |id: &LayerId| {
                 transaction
                     .prepare_cached("INSERT OR IGNORE INTO pins VALUES (?1, ?2)")
@@ -47,7 +69,7 @@ impl Store {
                 let same = with_diff_id(transaction, diff_id).map_err(fail())?;
                 if let Some(id) = same {
                     pin(&id)?;
-                    return Ok(id);
+                    return Ok((id, false));
                 }
             }
             // The rename is inside the transaction: a directory without a row is nobody's.
@@ -67,21 +89,10 @@ impl Store {
                 })
                 .map_err(fail())?;
             pin(&id)?;
-            Ok(id.clone())
+            Ok((id, true))
         })?;
-        self.held().made(&kept);
-        if kept != id {
-            return self.layer(&kept).map(|layer| Layer::clone(&layer));
-        }
-        let layer = Layer {
-            files: Root::of(self.layer_dir(&id).join("fs")),
-            id,
-            change,
-            diff_id,
-            index: Arc::new(index),
-        };
-        self.loaded(&layer);
-        Ok(layer)
+        self.held().made(&committed.0);
+        Ok(committed)
     }
 
     /// A layer that was unpacked from a tar with this digest.
@@ -132,7 +143,7 @@ pub(super) fn load(store: &Store, id: &LayerId) -> Result<Layer, StoreError> {
         change: ChangeDigest(change),
         diff_id: diff_id.map(|bytes| DiffId(Digest::from_bytes(bytes))),
         index: Arc::new(LayerIndex::from_bytes(bytes)?),
-        files: Root::of(store.layer_dir(id).join("fs")),
+        fs: store.layer_dir(id).join("fs"),
     })
 }
 

@@ -53,6 +53,7 @@ pub(super) fn open(options: StoreOptions) -> Result<Store, StoreError> {
             owner: Mutex::default(),
             loaded: Mutex::default(),
             pinned: crate::pins::Held::default(),
+            verdicts: crate::suspects::Verdicts::default(),
         }),
     };
     store.sweep_aside();

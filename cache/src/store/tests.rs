@@ -1,5 +1,7 @@
 use std::os::unix::fs::PermissionsExt;
 
+use image::DiffId;
+
 use super::*;
 
 fn open(root: &Path) -> Result<Store, StoreError> {
@@ -100,6 +102,37 @@ fn a_directory_that_cannot_be_written_is_an_error_with_its_cure() {
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o500)).unwrap();
     let error = open(&dir.path().join("store")).unwrap_err();
     assert!(error.cure().unwrap().contains("writable"), "{error}");
+}
+
+#[test]
+fn a_layer_gets_a_name_a_row_and_a_pin() {
+    let (_dir, store) = samples::store();
+    let ids = [samples::layer(&store, 1), samples::layer(&store, 2)];
+    assert_ne!(ids[0], ids[1]);
+    for (id, byte) in ids.iter().zip([1, 2]) {
+        assert!(store.root().join(store.layer_fs(id)).is_dir());
+        let (change, pins): ([u8; 32], i64) = store
+            .database()
+            .read("look", |c| {
+                c.query_row(
+                    "SELECT change, (SELECT count(*) FROM pins WHERE layer = id) FROM layers WHERE id = ?1",
+                    [&id.0],
+                    |row| Ok((row.get(0)?, row.get(1)?)),
+                )
+            })
+            .unwrap();
+        assert_eq!((change, pins), ([byte; 32], 1));
+    }
+}
+
+#[test]
+fn layers_of_one_diff_id_are_one() {
+    let (_dir, store) = samples::store();
+    let diff_id = DiffId(image::Digest::of(b"tar"));
+    let first = samples::base(&store, diff_id);
+    assert_eq!(samples::base(&store, diff_id), first);
+    assert_eq!(store.diff_id(&first).unwrap(), Some(diff_id));
+    assert_eq!(std::fs::read_dir(store.layers_dir()).unwrap().count(), 1);
 }
 
 #[test]

@@ -1,1 +1,131 @@
-//! One file for each kind of op.
+//! Runs ops: one file for each kind, and [`Executor`] that the schedule calls.
+//!
+//! - `image`, `http`, `git`: where trees come from
+//! - `copy`, `make_dir`: layers written without a container, through `tree`
+//! - `exec`: RUN, a container on a snapshot
+//! - `select`: which files of an input a step uses
+//! - `owner`, `mode`: what `--chown`, USER and `--chmod` mean
+//!
+//! This room knows no Dockerfile, prints nothing and reads no environment: what a step may have of
+//! the host is in [`ExecutorOptions`].
+
+mod copy;
+pub mod error;
+mod exec;
+mod make_dir;
+pub mod mode;
+pub mod owner;
+mod select;
+pub(crate) mod tree;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cache::{Context, Layer, Snapshot, Store};
+use solver::traits::{Selection, Verdict};
+use solver::{Cancel, Job, LayerDigest, Op, StateDigest, TreeDigest, Vertex, Worker};
+
+pub use error::OpError;
+use select::Selections;
+
+/// What an executor works with.
+pub struct ExecutorOptions {
+    /// Where layers are.
+    pub store: Store,
+    /// The directories offered, by name; the main one is `context`.
+    pub contexts: HashMap<String, Arc<Context>>,
+    /// Secrets by id.
+    pub secrets: HashMap<String, SecretSource>,
+    /// Sockets of SSH agents by id.
+    pub ssh_agents: HashMap<String, PathBuf>,
+    /// The host's certificate bundle, if steps shall trust it (`--host-certs`).
+    pub host_certs: Option<PathBuf>,
+    /// The program that is executed as launcher; this one when none is given.
+    pub launcher: Option<PathBuf>,
+}
+
+/// Where a secret's bytes are.
+#[derive(Clone)]
+pub enum SecretSource {
+    /// In a file, read when a step asks for it.
+    File(PathBuf),
+    /// Here.
+    Value(Vec<u8>),
+}
+
+/// Runs the ops of one build.
+pub struct Executor {
+    options: ExecutorOptions,
+    selections: Selections,
+    launcher: exec::LazyLauncher,
+}
+
+impl Executor {
+    /// An executor; nothing is started before a step needs it.
+    pub fn new(options: ExecutorOptions) -> Self {
+        Self {
+            options,
+            selections: Selections::default(),
+            launcher: exec::LazyLauncher::default(),
+        }
+    }
+
+    fn store(&self) -> &Store {
+        &self.options.store
+    }
+
+    /// The result that the op's input `position` left.
+    fn input<'a>(&self, job: &Job<'a, Snapshot>, position: usize) -> Result<&'a Snapshot, OpError> {
+        job.inputs
+            .get(position)
+            .and_then(Option::as_ref)
+            .ok_or(OpError::MissingInput { position })
+    }
+}
+
+impl Worker for Executor {
+    type Output = Snapshot;
+    type Error = OpError;
+
+    fn source(&self, vertex: &Vertex, _cancel: &Cancel) -> Result<StateDigest, OpError> {
+        Err(OpError::Unsupported {
+            what: vertex.meta.name.clone(),
+        })
+    }
+
+    fn select(&self, selection: &Selection<'_, Snapshot>) -> Result<TreeDigest, OpError> {
+        select::digest(self, selection)
+    }
+
+    fn run(&self, job: &Job<'_, Snapshot>) -> Result<Snapshot, OpError> {
+        if job.cancel.is_cancelled() {
+            return Err(OpError::Cancelled);
+        }
+        match &job.vertex.op {
+            Op::Copy(op) => copy::run(self, job, op),
+            Op::MakeDir(op) => make_dir::run(self, job, op),
+            Op::Exec(op) => exec::run(self, job, op),
+            Op::Image(_) | Op::Http(_) | Op::Git(_) => Err(OpError::Unsupported {
+                what: job.vertex.meta.name.clone(),
+            }),
+            Op::Scratch | Op::Merge | Op::Context(_) => Err(OpError::NothingToRun),
+        }
+    }
+
+    fn verdict(&self, error: &OpError) -> Verdict {
+        match error {
+            OpError::Cancelled => Verdict::Cancelled,
+            OpError::SelectionChanged { .. }
+            | OpError::Context(cache::ContextError::Changed { .. }) => Verdict::Changed,
+            _ => Verdict::Failed,
+        }
+    }
+}
+
+/// The stack that a step leaves: `layer` on what was below.
+fn on_top(below: &Snapshot, layer: &Layer) -> Snapshot {
+    let mut stack = below.clone();
+    stack.push(layer.id.clone(), LayerDigest::Change(layer.change));
+    stack
+}

@@ -1,0 +1,220 @@
+//! The right to produce one key.
+//!
+//! A lease is a lock on one byte of one file, at the key's bits; it belongs to an open file
+//! description (fcntl_locking(2), "Open file description locks"), so that threads exclude each
+//! other as processes do, and the kernel gives it back when the last holder is gone, however it
+//! ended. Nothing is ever unlinked. Who holds it says so in the same file, where its key's slot is.
+
+use std::fs::{File, OpenOptions};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use solver::CacheKey;
+use solver::traits::Claim;
+
+use crate::store::{Store, StoreError};
+
+/// Bytes of one description.
+const SLOT: u64 = 256;
+
+/// Slots in the file; two keys may share one, so a description names its key.
+const SLOTS: u64 = 1 << 16;
+
+/// The right to produce one key; given back when dropped, and when everybody who was given its
+/// descriptor has closed it.
+#[derive(Debug)]
+pub struct Lease {
+    file: File,
+}
+
+impl AsFd for Lease {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl Store {
+    /// Tries to get the right to produce `key`, without waiting. `purpose` is what others are told
+    /// of us, such as the project that is built.
+    pub fn claim(&self, key: &CacheKey, purpose: &str) -> Result<Claim<Lease>, StoreError> {
+        let path = self.leases_file();
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(StoreError::io("open", &path))?;
+        let bits = bits(key);
+        if !try_lock(&file, bits).map_err(|errno| StoreError::io("lock", &path)(errno.into()))? {
+            return Ok(Claim::Theirs(describe(&file, key)));
+        }
+        // Best effort: without it a waiter cannot say whom it waits for, and that is all.
+        let _ = file.write_all_at(&description(key, purpose), bits % SLOTS * SLOT);
+        Ok(Claim::Ours(Lease { file }))
+    }
+}
+
+/// The place of a key's lock: 62 bits, since offsets are signed.
+fn bits(key: &CacheKey) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = key.0;
+    u64::from_le_bytes([a, b, c, d, e, f, g, h]) >> 2
+}
+
+/// Locks one byte of a file, if nobody else has it.
+pub(crate) fn try_lock(file: &File, at: u64) -> nix::Result<bool> {
+    let lock = libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: at as libc::off_t,
+        l_len: 1,
+        l_pid: 0,
+    };
+    match fcntl(file, FcntlArg::F_OFD_SETLK(&lock)) {
+        Ok(_) => Ok(true),
+        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// `<key> <pid> <start> <purpose>` and a line end, filled up with zeros.
+fn description(key: &CacheKey, purpose: &str) -> Vec<u8> {
+    let pid = std::process::id();
+    let start = Process::of(pid).map_or(0, |process| process.start);
+    let head = format!("{} {pid} {start} ", &key.hex()[..16]);
+    let room = SLOT as usize - head.len() - 1;
+    let end = (0..=room.min(purpose.len()))
+        .rev()
+        .find(|end| purpose.is_char_boundary(*end))
+        .unwrap_or(0);
+    let line = purpose[..end].replace(char::is_control, " ");
+    let mut bytes = format!("{head}{line}\n").into_bytes();
+    bytes.resize(SLOT as usize, 0);
+    bytes
+}
+
+/// Who has a lease, for people.
+fn describe(file: &File, key: &CacheKey) -> String {
+    const UNKNOWN: &str = "another rbuild";
+    let mut bytes = [0; SLOT as usize];
+    let read = file
+        .read_at(&mut bytes, bits(key) % SLOTS * SLOT)
+        .unwrap_or(0);
+    let text = String::from_utf8_lossy(&bytes[..read]);
+    let Some((line, _)) = text.split_once('\n') else {
+        return UNKNOWN.to_owned();
+    };
+    let mut words = line.splitn(4, ' ');
+    let (Some(prefix), Some(pid), Some(start), Some(purpose)) =
+        (words.next(), words.next(), words.next(), words.next())
+    else {
+        return UNKNOWN.to_owned();
+    };
+    if !key.hex().starts_with(prefix) {
+        return UNKNOWN.to_owned();
+    }
+    let mut owner = format!("rbuild {pid}");
+    if !purpose.is_empty() {
+        owner = format!("{owner} ({purpose})");
+    }
+    // Only the process itself counts, not a later one with its number or one of another namespace.
+    let process = pid
+        .parse()
+        .ok()
+        .and_then(Process::of)
+        .filter(|process| process.start.to_string() == start);
+    match process {
+        Some(Process {
+            state: 'T' | 't', ..
+        }) => {
+            format!("{owner}, which is stopped: `kill -CONT {pid}` lets it go on")
+        }
+        _ => owner,
+    }
+}
+
+/// What proc_pid_stat(5) says of a process.
+struct Process {
+    state: char,
+    start: u64,
+}
+
+impl Process {
+    fn of(pid: u32) -> Option<Self> {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name stands in parentheses and may hold anything.
+        let (_, rest) = text.rsplit_once(") ")?;
+        let mut fields = rest.split(' ');
+        let state = fields.next()?.chars().next()?;
+        let start = fields.nth(18)?.parse().ok()?;
+        Some(Self { state, start })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreOptions;
+
+    fn store(dir: &tempfile::TempDir) -> Store {
+        Store::open(StoreOptions::new(dir.path().join("store"))).unwrap()
+    }
+
+    fn ours(claim: Claim<Lease>) -> Option<Lease> {
+        match claim {
+            Claim::Ours(lease) => Some(lease),
+            Claim::Theirs(_) => None,
+        }
+    }
+
+    #[test]
+    fn one_of_many_threads_gets_a_key_and_the_others_are_told_who() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(&dir);
+        let key = CacheKey([7; 32]);
+        let held = ours(store.claim(&key, "building /src/app").unwrap()).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| match store.claim(&key, "").unwrap() {
+                Claim::Theirs(owner) => {
+                    let pid = std::process::id();
+                    assert_eq!(owner, format!("rbuild {pid} (building /src/app)"));
+                }
+                Claim::Ours(_) => panic!("two have it"),
+            });
+        });
+        assert!(ours(store.claim(&CacheKey([8; 32]), "").unwrap()).is_some());
+        drop(held);
+        assert!(ours(store.claim(&key, "").unwrap()).is_some());
+    }
+
+    #[test]
+    fn a_lease_lasts_until_the_last_holder_of_its_descriptor_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(&dir);
+        let key = CacheKey([9; 32]);
+        let held = ours(store.claim(&key, "").unwrap()).unwrap();
+        let copy = held.as_fd().try_clone_to_owned().unwrap();
+        drop(held);
+        assert!(ours(store.claim(&key, "").unwrap()).is_none());
+        drop(copy);
+        assert!(ours(store.claim(&key, "").unwrap()).is_some());
+    }
+
+    #[test]
+    fn a_description_is_cut_at_a_character_and_names_its_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(&dir);
+        let mut key = CacheKey([1; 32]);
+        let purpose = "é\n".repeat(300);
+        let _held = ours(store.claim(&key, &purpose).unwrap()).unwrap();
+        let file = File::open(store.leases_file()).unwrap();
+        let owner = describe(&file, &key);
+        assert!(owner.contains("(é é") && !owner.contains('\n'), "{owner}");
+        // The same slot, another key.
+        key.0[7] ^= 0xff;
+        assert_eq!(describe(&file, &key), "another rbuild");
+    }
+}

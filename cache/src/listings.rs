@@ -1,0 +1,220 @@
+//! What stood behind a [`TreeDigest`]: names and a fingerprint of each file, kept so that a later
+//! miss can say which one changed.
+//!
+//! A listing is front-coded and holds eight bytes for a file, as one of fifty thousand files is
+//! written whenever one of them changed.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use solver::TreeDigest;
+
+use crate::layer::{Entry, Kind};
+use crate::select::Selected;
+use crate::store::{Store, StoreError};
+
+/// First bytes of a listing.
+const MAGIC: &[u8; 8] = b"rblist\x01\n";
+
+/// What happened to a file between two listings.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct FileChange {
+    /// Its path in the tree that was selected from.
+    pub path: String,
+    /// What happened.
+    pub what: FileChangeKind,
+}
+
+/// How a file differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum FileChangeKind {
+    Changed,
+    ModeChanged,
+    New,
+    Gone,
+}
+
+/// One file of a listing: fingerprints of what it is and of its mode and owner.
+type Fingerprint = (u32, u32);
+
+impl Store {
+    /// Keeps the names behind a selection's digest, unless they are kept already.
+    pub fn keep_listing(&self, selected: &Selected) -> Result<(), StoreError> {
+        let path = self.listing(&selected.digest);
+        if path.exists() {
+            return Ok(());
+        }
+        let mut files = BTreeMap::new();
+        for root in &selected.roots {
+            for entry in &root.entries {
+                files.insert(entry.source.as_slice(), fingerprint(&entry.entry));
+            }
+        }
+        let scratch = self.owner()?.fresh("listing");
+        let mut file = std::fs::File::create(&scratch).map_err(StoreError::io("make", &scratch))?;
+        file.write_all(&encode(&files))
+            .and_then(|()| std::fs::rename(&scratch, &path))
+            .map_err(StoreError::io("write", &path))
+    }
+
+    /// What differs between the files behind two digests, by path; none if one of them is not known.
+    pub fn compare_listings(&self, old: &TreeDigest, new: &TreeDigest) -> Option<Vec<FileChange>> {
+        let read = |digest| std::fs::read(self.listing(digest)).ok();
+        let (old, new) = (read(old)?, read(new)?);
+        let (mut old, new) = (decode(&old)?, decode(&new)?);
+        let mut changes: Vec<(Vec<u8>, FileChangeKind)> = Vec::new();
+        for (path, (content, mode)) in new {
+            match old.remove(&path) {
+                None => changes.push((path, FileChangeKind::New)),
+                Some((before, _)) if before != content => {
+                    changes.push((path, FileChangeKind::Changed));
+                }
+                Some((_, before)) if before != mode => {
+                    changes.push((path, FileChangeKind::ModeChanged));
+                }
+                Some(_) => (),
+            }
+        }
+        changes.extend(old.into_keys().map(|path| (path, FileChangeKind::Gone)));
+        changes.sort_by(|a, b| a.0.cmp(&b.0));
+        Some(
+            changes
+                .into_iter()
+                .map(|(path, what)| FileChange {
+                    path: String::from_utf8_lossy(&path).into_owned(),
+                    what,
+                })
+                .collect(),
+        )
+    }
+}
+
+fn fingerprint(entry: &Entry) -> Fingerprint {
+    let content = match &entry.kind {
+        Kind::File { content, .. } => blake3::hash(&content.0),
+        Kind::Symlink { target } => blake3::hash(&[b"link ", target.as_slice()].concat()),
+        Kind::CharDevice { major, minor } => blake3::hash(format!("c {major} {minor}").as_bytes()),
+        Kind::BlockDevice { major, minor } => blake3::hash(format!("b {major} {minor}").as_bytes()),
+        Kind::Dir { .. } => blake3::hash(b"dir"),
+        Kind::Fifo => blake3::hash(b"fifo"),
+        Kind::Whiteout => blake3::hash(b"whiteout"),
+    };
+    let mode = blake3::hash(format!("{:o} {} {}", entry.mode, entry.uid, entry.gid).as_bytes());
+    let short = |hash: &blake3::Hash| {
+        let [a, b, c, d, ..] = *hash.as_bytes();
+        u32::from_le_bytes([a, b, c, d])
+    };
+    (short(&content), short(&mode))
+}
+
+fn encode(files: &BTreeMap<&[u8], Fingerprint>) -> Vec<u8> {
+    let mut bytes = MAGIC.to_vec();
+    let mut before: &[u8] = b"";
+    for (path, (content, mode)) in files {
+        let shared = before.iter().zip(*path).take_while(|(a, b)| a == b).count();
+        let shared = shared.min(usize::from(u16::MAX));
+        bytes.extend((shared as u16).to_le_bytes());
+        bytes.extend(((path.len() - shared) as u16).to_le_bytes());
+        bytes.extend(&path[shared..]);
+        bytes.extend(content.to_le_bytes());
+        bytes.extend(mode.to_le_bytes());
+        before = path;
+    }
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Option<BTreeMap<Vec<u8>, Fingerprint>> {
+    let mut rest = bytes.strip_prefix(MAGIC)?;
+    let mut files = BTreeMap::new();
+    let mut before: Vec<u8> = Vec::new();
+    while !rest.is_empty() {
+        let (shared, after) = rest.split_first_chunk::<2>()?;
+        let (length, after) = after.split_first_chunk::<2>()?;
+        let (suffix, after) = after.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
+        let (content, after) = after.split_first_chunk::<4>()?;
+        let (mode, after) = after.split_first_chunk::<4>()?;
+        let mut path = before
+            .get(..usize::from(u16::from_le_bytes(*shared)))?
+            .to_vec();
+        path.extend(suffix);
+        files.insert(
+            path.clone(),
+            (u32::from_le_bytes(*content), u32::from_le_bytes(*mode)),
+        );
+        before = path;
+        rest = after;
+    }
+    Some(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::select::{SelectedEntry, SelectedRoot};
+    use solver::ContentDigest;
+
+    fn selected(digest: u8, files: &[(&str, &str, u32)]) -> Selected {
+        let entries = files
+            .iter()
+            .map(|(path, content, mode)| SelectedEntry {
+                relative: path.as_bytes().to_vec(),
+                source: path.as_bytes().to_vec(),
+                entry: Entry::file(
+                    *path,
+                    *mode,
+                    content.len() as u64,
+                    ContentDigest::of(content.as_bytes()),
+                ),
+            })
+            .collect();
+        Selected {
+            digest: TreeDigest([digest; 32]),
+            roots: vec![SelectedRoot {
+                name: Vec::new(),
+                is_dir: true,
+                entries,
+            }],
+        }
+    }
+
+    #[test]
+    fn two_listings_name_what_differs() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = crate::Store::open(crate::StoreOptions::new(dir.path().join("s"))).unwrap();
+        let old = selected(
+            1,
+            &[
+                ("a", "1", 0o644),
+                ("src/lib.rs", "1", 0o644),
+                ("src/main.rs", "1", 0o644),
+                ("z", "1", 0o644),
+            ],
+        );
+        let new = selected(
+            2,
+            &[
+                ("a", "1", 0o755),
+                ("src/lib.rs", "2", 0o644),
+                ("src/main.rs", "1", 0o644),
+                ("src/new.rs", "1", 0o644),
+            ],
+        );
+        assert_eq!(store.compare_listings(&old.digest, &new.digest), None);
+        store.keep_listing(&old).unwrap();
+        store.keep_listing(&new).unwrap();
+        let changes = store.compare_listings(&old.digest, &new.digest).unwrap();
+        let shown: Vec<_> = changes.iter().map(|c| (c.path.as_str(), c.what)).collect();
+        assert_eq!(
+            shown,
+            [
+                ("a", FileChangeKind::ModeChanged),
+                ("src/lib.rs", FileChangeKind::Changed),
+                ("src/new.rs", FileChangeKind::New),
+                ("z", FileChangeKind::Gone),
+            ]
+        );
+        std::fs::write(store.listing(&old.digest), "nonsense").unwrap();
+        assert_eq!(store.compare_listings(&old.digest, &new.digest), None);
+    }
+}

@@ -1,0 +1,210 @@
+//! Keys and the stacks that their steps left: the solver's [`ResultCache`] on the store's rows.
+//!
+//! A record holds the whole stack, so a hit never mixes layers of different executions. Look-ups
+//! take no pin and write nothing; that a record was used is noted when the records are dropped, if
+//! nobody else is writing just then.
+
+mod pack;
+mod preimage;
+mod rows;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+
+use solver::traits::{Claim, FoundAll, NewRecord};
+use solver::{CacheKey, DefinitionKey, Found, KeyPreimage, ResultCache, StateDigest, Vertex};
+
+use crate::database::now;
+use crate::explain::Explanation;
+use crate::layer::LayerId;
+use crate::leases::Lease;
+use crate::pins::Pin;
+use crate::snapshot::Snapshot;
+use crate::store::{Store, StoreError};
+
+pub(crate) use preimage::read as read_preimage;
+pub(crate) use rows::{Remembered, bury, maker, remembered, split_stack, tombstone};
+
+/// A use is noted once in this many seconds, so that a build with nothing to do has nothing to write.
+const USE_GRAIN: i64 = 300;
+
+/// The records as one build sees them.
+#[derive(Debug)]
+pub struct Records {
+    store: Store,
+    project: String,
+    used: Mutex<Used>,
+    explained: Mutex<HashMap<CacheKey, Explanation>>,
+}
+
+#[derive(Debug, Default)]
+struct Used {
+    keys: HashSet<CacheKey>,
+    layers: HashSet<LayerId>,
+}
+
+impl Records {
+    /// The records of `store`, for a build of `project` (such as the Dockerfile's path): misses are
+    /// explained by earlier builds of the same project first.
+    pub fn new(store: &Store, project: impl Into<String>) -> Self {
+        Self {
+            store: store.clone(),
+            project: project.into(),
+            used: Mutex::default(),
+            explained: Mutex::default(),
+        }
+    }
+
+    /// Why `key` had no record, with all that differs, if [`explain`](ResultCache::explain) was asked.
+    pub fn explanation(&self, key: &CacheKey) -> Option<Explanation> {
+        self.explained
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+            .cloned()
+    }
+
+    /// Notes what was used so far, unless another process is writing. Also done when dropped.
+    pub fn note_uses(&self) -> Result<(), StoreError> {
+        let used = std::mem::take(&mut *self.used.lock().unwrap_or_else(PoisonError::into_inner));
+        if used.keys.is_empty() {
+            return Ok(());
+        }
+        let db = self.store.database();
+        db.try_write("note uses", |transaction| {
+            let note = || -> rusqlite::Result<()> {
+                let mut record = transaction
+                    .prepare("UPDATE records SET used = ?2, uses = uses + 1 WHERE key = ?1")?;
+                let mut layer = transaction.prepare("UPDATE layers SET used = ?2 WHERE id = ?1")?;
+                for key in &used.keys {
+                    record.execute((key.0, now()))?;
+                }
+                for id in &used.layers {
+                    layer.execute((&id.0, now()))?;
+                }
+                Ok(())
+            };
+            note().map_err(db.error("note uses"))
+        })?;
+        Ok(())
+    }
+
+    /// Remembers that a record was used, if that was not noted lately.
+    fn touch(&self, key: &CacheKey, output: &Snapshot, used: i64) {
+        if now() - used < USE_GRAIN {
+            return;
+        }
+        let mut pending = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        if pending.keys.insert(*key) {
+            pending.layers.extend(output.layers.iter().cloned());
+        }
+    }
+}
+
+impl Drop for Records {
+    fn drop(&mut self) {
+        // Best effort: an unnoted use only makes a record look older than it is.
+        let _ = self.note_uses();
+    }
+}
+
+impl ResultCache for Records {
+    type Output = Snapshot;
+    type Error = StoreError;
+    type Lease = Lease;
+    type Pin = Pin;
+
+    fn find_definitions(
+        &self,
+        definitions: &[DefinitionKey],
+    ) -> Result<FoundAll<Snapshot>, StoreError> {
+        let mut found: FoundAll<Snapshot> = Vec::new();
+        found.resize_with(definitions.len(), || None);
+        if definitions.is_empty() {
+            return Ok(found);
+        }
+        let rows = self.store.database().read("find records", |connection| {
+            rows::find_definitions(connection, definitions)
+        })?;
+        for (position, row) in rows {
+            self.touch(&row.found.key, &row.found.output, row.used);
+            if let Some(place) = found.get_mut(position) {
+                *place = Some(row.found);
+            }
+        }
+        Ok(found)
+    }
+
+    fn find(&self, key: &CacheKey) -> Result<Option<Found<Snapshot>>, StoreError> {
+        let row = self
+            .store
+            .database()
+            .read("find a record", |connection| rows::find(connection, key))?;
+        Ok(row.map(|row| {
+            self.touch(key, &row.found.output, row.used);
+            row.found
+        }))
+    }
+
+    fn alias(
+        &self,
+        definition: &DefinitionKey,
+        key: &CacheKey,
+        inputs: &[Option<StateDigest>],
+    ) -> Result<(), StoreError> {
+        let db = self.store.database();
+        db.write("add an alias", |transaction| {
+            rows::alias(transaction, definition, key, inputs).map_err(db.error("add an alias"))
+        })
+    }
+
+    fn claim(&self, key: &CacheKey) -> Result<Claim<Lease>, StoreError> {
+        let purpose = match self.project.as_str() {
+            "" => String::new(),
+            project => format!("building {project}"),
+        };
+        self.store.claim(key, &purpose)
+    }
+
+    fn pin(&self, key: &CacheKey, output: &Snapshot) -> Result<Option<Pin>, StoreError> {
+        let pin = self.store.pin(&output.layers)?;
+        if pin.is_none() {
+            let db = self.store.database();
+            db.write("drop a record", |transaction| {
+                bury(transaction, key, "a layer of it is gone").map_err(db.error("drop a record"))
+            })?;
+        }
+        Ok(pin)
+    }
+
+    fn store(&self, record: &NewRecord<'_, Snapshot>) -> Result<Pin, StoreError> {
+        // The layers below are pinned by who ran the step, and its own since it was made: this
+        // only counts, and so the one transaction is the record's.
+        let pin = self.store.pin(&record.output.layers)?;
+        let pin = pin.ok_or_else(|| StoreError::NoLayer {
+            id: record
+                .output
+                .layers
+                .last()
+                .map_or_else(String::new, |id| id.0.clone()),
+        })?;
+        let db = self.store.database();
+        db.write("add a record", |transaction| {
+            rows::store(transaction, record, &self.project).map_err(db.error("add a record"))
+        })?;
+        Ok(pin)
+    }
+
+    fn explain(&self, vertex: &Vertex, preimage: &KeyPreimage) -> Result<String, StoreError> {
+        let explanation = self.store.explain(&self.project, vertex, preimage)?;
+        let line = explanation.line();
+        self.explained
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(preimage.key(), explanation);
+        Ok(line)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! Selections: which files of a context or a snapshot a step uses, found once a build.
+//!
+//! What is selected is the cache's business; here it is kept between the question for its digest
+//! and the step that copies it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use cache::{LayerId, Selected, Snapshot, select};
+use solver::traits::Selection;
+use solver::{Job, Op, Selector, StateDigest, TreeDigest, Vertex};
+
+use super::Executor;
+use super::copy::Origin;
+use super::error::OpError;
+
+/// Where remembered digests of selections are among the store's memos; the version is that of the
+/// rules by which files are selected and digested.
+const MEMOS: &str = "selection v1";
+
+/// From what.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Source {
+    Context(String),
+    Stack(Vec<LayerId>),
+}
+
+/// Selections made so far.
+#[derive(Default)]
+pub(super) struct Selections(Mutex<HashMap<(Source, Selector), Arc<Selected>>>);
+
+impl Selections {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(Source, Selector), Arc<Selected>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The digest of a selection: as made in this build, as remembered by the store, or made now.
+pub(super) fn digest(
+    executor: &Executor,
+    selection: &Selection<'_, Snapshot>,
+) -> Result<TreeDigest, OpError> {
+    let Some(snapshot) = selection.output else {
+        let selected = executor.select_from(selection.source, None, selection.selector)?;
+        return Ok(selected.digest);
+    };
+    let question = question(&snapshot.state, selection.selector)?;
+    if let Some(known) = executor.store().memo(MEMOS, &question)?
+        && let Ok(digest) = <[u8; 32]>::try_from(known)
+    {
+        return Ok(TreeDigest(digest));
+    }
+    let selected = executor.select_from(selection.source, Some(snapshot), selection.selector)?;
+    executor
+        .store()
+        .set_memo(MEMOS, &question, &selected.digest.0)?;
+    Ok(selected.digest)
+}
+
+fn question(state: &StateDigest, selector: &Selector) -> Result<String, OpError> {
+    let selector = serde_json::to_string(selector).map_err(|source| OpError::Encode { source })?;
+    Ok(format!("{state} {selector}"))
+}
+
+impl Executor {
+    /// The tree that the job's input `position` is.
+    pub(super) fn origin(
+        &self,
+        job: &Job<'_, Snapshot>,
+        position: usize,
+    ) -> Result<Origin, OpError> {
+        let vertex = job
+            .input_vertices
+            .get(position)
+            .ok_or(OpError::MissingInput { position })?;
+        self.origin_of(vertex, job.inputs.get(position).and_then(Option::as_ref))
+    }
+
+    /// What `selector` chooses of the job's input `position`.
+    pub(super) fn selected(
+        &self,
+        job: &Job<'_, Snapshot>,
+        position: usize,
+        selector: &Selector,
+    ) -> Result<Arc<Selected>, OpError> {
+        let vertex = job
+            .input_vertices
+            .get(position)
+            .ok_or(OpError::MissingInput { position })?;
+        let output = job.inputs.get(position).and_then(Option::as_ref);
+        self.select_from(vertex, output, selector)
+    }
+
+    /// Forgets what was selected from contexts: a file was not any more what it had been.
+    pub(super) fn forget_selections(&self) {
+        self.selections
+            .lock()
+            .retain(|(source, _), _| !matches!(source, Source::Context(_)));
+    }
+
+    fn select_from(
+        &self,
+        vertex: &Vertex,
+        output: Option<&Snapshot>,
+        selector: &Selector,
+    ) -> Result<Arc<Selected>, OpError> {
+        let source = match (output, &vertex.op) {
+            (Some(snapshot), _) => Source::Stack(snapshot.layers.clone()),
+            (None, Op::Context(context)) => Source::Context(context.name.clone()),
+            (None, _) => return Err(OpError::NothingToRun),
+        };
+        let key = (source, selector.clone());
+        if let Some(known) = self.selections.lock().get(&key) {
+            return Ok(Arc::clone(known));
+        }
+        // Not under the lock: two steps that ask for the same at once do the work twice at worst.
+        let selected = Arc::new(match self.origin_of(vertex, output)? {
+            Origin::Context(context) => select::from_context(&context, selector)?,
+            Origin::View(view) => select::from_view(&view, selector)?,
+        });
+        self.selections.lock().insert(key, Arc::clone(&selected));
+        Ok(selected)
+    }
+
+    fn origin_of(&self, vertex: &Vertex, output: Option<&Snapshot>) -> Result<Origin, OpError> {
+        if let Some(snapshot) = output {
+            return Ok(Origin::View(Arc::new(self.store().view(snapshot)?)));
+        }
+        let Op::Context(context) = &vertex.op else {
+            return Err(OpError::NothingToRun);
+        };
+        let found = self.options.contexts.get(&context.name);
+        let found = found.ok_or_else(|| OpError::NoContext {
+            name: context.name.clone(),
+        })?;
+        Ok(Origin::Context(Arc::clone(found)))
+    }
+}
