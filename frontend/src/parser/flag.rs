@@ -15,6 +15,7 @@ use nom::{IResult, Parser};
 use super::SyntaxError;
 use super::line::Line;
 use super::suggest;
+use super::word::is_blank;
 use crate::instruction::Word;
 
 /// A flag as it stands before the arguments.
@@ -40,26 +41,26 @@ pub(super) enum Kind {
 /// Splits the flags off the front of an instruction's arguments.
 pub(super) fn split(arguments: &str, escape: char) -> (Vec<Flag<'_>>, &str) {
     let mut flags = Vec::new();
-    let mut rest = arguments.trim_start();
+    let mut rest = arguments.trim_start_matches(is_blank);
     while rest.starts_with("--") {
         // A word has an end in any text, so this cannot fail; if it could, no flag would be here.
         let Ok((after, text)) = word(rest, escape) else {
             break;
         };
         let raw = &rest[..rest.len() - after.len()];
-        rest = after.trim_start();
+        rest = after.trim_start_matches(is_blank);
         if text == "--" {
             break;
         }
         flags.push(Flag { text, raw });
     }
-    (flags, rest.trim_end())
+    (flags, rest.trim())
 }
 
 /// Text up to a blank, without quotes and escape characters. A quote need not be closed.
 fn word(input: &str, escape: char) -> IResult<&str, String> {
     let special = move |c: char| c == '"' || c == '\'' || c == escape;
-    let plain = take_while1(move |c: char| !c.is_whitespace() && !special(c)).map(Cow::Borrowed);
+    let plain = take_while1(move |c: char| !is_blank(c) && !special(c)).map(Cow::Borrowed);
     fold_many0(
         alt((
             plain,

@@ -8,7 +8,7 @@ pub(super) fn nearest<'n>(given: &str, names: impl Iterator<Item = &'n str>) -> 
     let mut best = None;
     let mut least = FAR;
     for name in names {
-        let distance = distance(given.as_bytes(), name.as_bytes());
+        let distance = distance(given, name);
         if distance < least {
             (least, best) = (distance, Some(name));
         }
@@ -17,17 +17,18 @@ pub(super) fn nearest<'n>(given: &str, names: impl Iterator<Item = &'n str>) -> 
 }
 
 /// Insertions, deletions and replacements from one text to the other; [`FAR`] or more if it is far.
-fn distance(left: &[u8], right: &[u8]) -> usize {
-    let apart = left.len().abs_diff(right.len());
-    if apart >= FAR {
-        return apart;
+fn distance(left: &str, right: &str) -> usize {
+    // A character has four bytes at most; this keeps what is long from being looked at at all.
+    if left.len() > 4 * (right.len() + FAR) {
+        return FAR;
     }
+    let right: Vec<char> = right.chars().collect();
     let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, l) in left.iter().enumerate() {
+    for (i, l) in left.chars().enumerate() {
         let mut diagonal = row[0];
         row[0] = i + 1;
         for (j, r) in right.iter().enumerate() {
-            let replaced = diagonal + usize::from(l != r);
+            let replaced = diagonal + usize::from(l != *r);
             diagonal = row[j + 1];
             row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
         }
@@ -58,6 +59,7 @@ mod tests {
             ("xyz", None),
             ("", None),
             ("ru", Some("run")),
+            ("copy\u{2003}", Some("copy")),
         ] {
             assert_eq!(nearest(given, names.into_iter()), expected, "{given}");
         }
