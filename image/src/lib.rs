@@ -9,11 +9,15 @@
 //! - [`manifest`]: which blobs make an image, and which image is for which machine
 //! - [`tar`]: the form in which layers travel
 //! - [`compress`]: packing and unpacking, on all cores
+//! - [`blob`]: where blobs come from and go to, verified on the way
+//! - [`layout`]: images in files, OCI's and Docker's
 //! - [`config`]: what a container of the image starts with, and how the image came to be
 
+pub mod blob;
 pub mod compress;
 pub mod config;
 pub mod digest;
+pub mod layout;
 pub mod manifest;
 pub mod platform;
 pub mod reference;

@@ -111,6 +111,11 @@ impl<R: Read> Reader<R> {
         Body(self)
     }
 
+    /// Whether the current entry is a sparse file: its content may be far longer than the archive.
+    pub fn has_holes(&self) -> bool {
+        self.extents.is_some()
+    }
+
     /// The next header; none at the end of the archive.
     fn header(&mut self) -> Result<Option<Header>, TarError> {
         let mut header = Header::new();
