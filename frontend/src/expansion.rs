@@ -1,1 +1,0 @@
-//! `$name` and `${name…}` in the words of instructions.

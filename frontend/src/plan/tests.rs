@@ -1,0 +1,1 @@
+//! Lowering, end to end: Dockerfiles in, graphs and configurations out.

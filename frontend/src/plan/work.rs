@@ -1,0 +1,276 @@
+//! One stage while its instructions are lowered: the state so far, the counting of steps, the
+//! expansion of words, the names of vertices.
+
+use solver::op::Op;
+use solver::{Span, Vertex, VertexId, VertexMeta};
+
+use super::checks::rule;
+use super::error::PlanError;
+use super::images::ResolvedImage;
+use super::lower::Lowering;
+use super::stages::{Base, Step};
+use super::state::StageState;
+use super::suggest::nearest;
+use crate::expansion::{Lexer, Variables};
+use crate::instruction::{Command, Instruction, Word};
+
+/// ARGs that never become variables.
+pub(super) const NOT_VARIABLES: [&str; 2] =
+    ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"];
+
+/// One stage while its instructions are lowered.
+pub(super) struct Work<'w, 'a> {
+    pub(super) lowering: &'w mut Lowering<'a>,
+    pub(super) state: StageState,
+    /// As the progress shows it; empty when there is only one.
+    pub(super) label: String,
+    /// As vertices carry it.
+    stage: String,
+    total: usize,
+    /// Steps so far.
+    count: usize,
+    /// Whether `--no-cache` or its filter means this stage.
+    pub(super) forced: bool,
+    /// Where CMD, ENTRYPOINT and HEALTHCHECK were seen last in this stage.
+    pub(super) command: Option<Span>,
+    pub(super) entrypoint: Option<Span>,
+    pub(super) healthcheck: Option<Span>,
+    /// Of the instruction that is being lowered.
+    pub(super) span: Span,
+    comments: Vec<Word>,
+    trigger: bool,
+    undefined: Vec<String>,
+}
+
+impl<'w, 'a> Work<'w, 'a> {
+    pub(super) fn new(
+        lowering: &'w mut Lowering<'a>,
+        number: usize,
+        state: StageState,
+        total: usize,
+    ) -> Self {
+        let node = lowering.node(number);
+        let name = node.stage.name.as_ref().map(|name| name.lower());
+        let request = lowering.scope.request;
+        let filtered = name.as_ref().is_some_and(|name| {
+            let filter = &request.no_cache_filter;
+            filter.iter().any(|wanted| wanted.to_lowercase() == *name)
+        });
+        // A stage that a context replaces has no steps of its own.
+        let total = if matches!(node.base, Base::Replaced(_)) {
+            0
+        } else {
+            total
+        };
+        Self {
+            label: node.label.clone(),
+            stage: name.unwrap_or_else(|| number.to_string()),
+            span: node.stage.span,
+            forced: request.no_cache || filtered,
+            lowering,
+            state,
+            total,
+            count: 0,
+            command: None,
+            entrypoint: None,
+            healthcheck: None,
+            comments: Vec::new(),
+            trigger: false,
+            undefined: Vec::new(),
+        }
+    }
+
+    /// The image that the stage starts from, its first step.
+    pub(super) fn begin_image(&mut self, image: &ResolvedImage) {
+        let name = self.numbered(&format!("FROM {}", image.reference));
+        let op = Lowering::image_op(image, &self.state.platform);
+        self.state.root = self.add(op, Vec::new(), name, false);
+    }
+
+    /// Lowers one instruction.
+    pub(super) fn step(&mut self, step: &Step<'_>) -> Result<(), PlanError> {
+        let instruction = &*step.instruction;
+        self.span = instruction.span;
+        self.trigger = step.trigger;
+        self.comments.clone_from(&instruction.comments);
+        match &instruction.command {
+            Command::Run(run) => self.run(run, instruction, &step.sources),
+            Command::Copy(copy) => self.copy(copy, instruction, &step.sources, false),
+            Command::Add(copy) => self.copy(copy, instruction, &step.sources, true),
+            _ => self.metadata(instruction),
+        }?;
+        self.report_undefined();
+        Ok(())
+    }
+
+    /// Replaces the variables of `word` and takes off its quotes.
+    pub(super) fn expand(&mut self, word: &str) -> Result<String, PlanError> {
+        let lexer = self.lowering.scope.lexer();
+        let expanded = lexer.word(word, &self.state.variables)?;
+        self.note_undefined(expanded.undefined);
+        Ok(expanded.text)
+    }
+
+    /// Replaces the variables in the body of a heredoc.
+    pub(super) fn expand_body(&mut self, body: &str) -> Result<String, PlanError> {
+        let lexer = Lexer::heredoc(&self.lowering.scope.budget);
+        let expanded = lexer.word(body, &self.state.variables)?;
+        self.note_undefined(expanded.undefined);
+        Ok(expanded.text)
+    }
+
+    pub(super) fn note_undefined(&mut self, names: Vec<String>) {
+        for name in names {
+            if !self.undefined.contains(&name) {
+                self.undefined.push(name);
+            }
+        }
+    }
+
+    fn report_undefined(&mut self) {
+        for name in std::mem::take(&mut self.undefined) {
+            let declared = self.state.args.iter().any(|(arg, _)| *arg == name);
+            if declared || NOT_VARIABLES.contains(&name.as_str()) {
+                continue;
+            }
+            let mut message = format!("Usage of undefined variable '${name}'");
+            if let Some(meant) = nearest(&name, self.state.variables.names()) {
+                message.push_str(&format!(" (did you mean ${meant}?)"));
+            }
+            self.report(rule::UNDEFINED_VAR, message);
+        }
+    }
+
+    /// Reports what a rule found at this instruction.
+    pub(super) fn report(&self, rule: &'static str, message: String) {
+        self.report_at(rule, self.span, message);
+    }
+
+    /// Reports what a rule found elsewhere because of this instruction.
+    pub(super) fn report_at(&self, rule: &'static str, span: Span, message: String) {
+        let checks = &self.lowering.scope.checks;
+        checks.report(rule, span, &self.comments, message);
+    }
+
+    /// Adds to the image's history.
+    pub(super) fn commit(
+        &mut self,
+        created_by: String,
+        empty_layer: bool,
+    ) -> Result<(), PlanError> {
+        let scope = self.lowering.scope;
+        scope.budget.spend(created_by.len())?;
+        let history = &mut self.state.history;
+        history.push(scope.created(), created_by, empty_layer);
+        Ok(())
+    }
+
+    /// Adds a vertex of the step that was numbered last.
+    pub(super) fn add(
+        &mut self,
+        op: Op,
+        inputs: Vec<VertexId>,
+        name: String,
+        forced: bool,
+    ) -> VertexId {
+        self.lowering.graph.add(Vertex {
+            op,
+            inputs,
+            meta: VertexMeta {
+                name,
+                span: Some(self.span),
+                stage: self.stage.clone(),
+                step: self.count as u32,
+                forced,
+            },
+        })
+    }
+
+    /// The instruction as it is shown: keyword in capitals, variables replaced.
+    pub(super) fn shown(&self, instruction: &Instruction) -> String {
+        let text = instruction.original.trim();
+        let lexer = self.lowering.scope.lexer();
+        let expanded = lexer.word(text, &self.state.variables);
+        upper_keyword(expanded.map_or_else(|_| text.to_owned(), |e| e.text))
+    }
+
+    /// The same for a command that a shell will read: quotes and unset variables stay.
+    pub(super) fn shown_command(&self, text: &str, variables: &dyn Variables) -> String {
+        let scope = self.lowering.scope;
+        let lexer = Lexer::shown(scope.dockerfile.directives.escape, &scope.budget);
+        let expanded = lexer.word(text, variables);
+        upper_keyword(expanded.map_or_else(|_| text.to_owned(), |e| e.text))
+    }
+
+    /// Counts a step: `[stage 2/5] text`.
+    pub(super) fn numbered(&mut self, text: &str) -> String {
+        self.count += 1;
+        self.prefixed(text)
+    }
+
+    /// The text with the number of the step that was counted last.
+    pub(super) fn prefixed(&self, text: &str) -> String {
+        if self.total == 0 {
+            return text.to_owned();
+        }
+        let mut name = String::with_capacity(text.len() + 32);
+        name.push('[');
+        if self.lowering.scope.shows_platform() {
+            name.push_str(&self.state.platform.to_string());
+            name.push_str(&self.cross_platform());
+            name.push(' ');
+        }
+        if !self.label.is_empty() {
+            name.push_str(&self.label);
+            name.push(' ');
+        }
+        let width = self.total.checked_ilog10().unwrap_or(0) as usize + 1;
+        name.push_str(&format!("{:width$}/{}] ", self.count, self.total));
+        if self.trigger {
+            name.push_str("ONBUILD ");
+        }
+        name.push_str(text);
+        name
+    }
+
+    /// `->arm64` when the variables of a stage say that it builds for another machine.
+    fn cross_platform(&self) -> String {
+        let get = |name| self.state.variables.get(name);
+        let own = &self.state.platform;
+        let target = match get("TARGETPLATFORM").and_then(|text| text.parse().ok()) {
+            Some(platform) => platform,
+            None => {
+                let parts = (get("TARGETOS"), get("TARGETARCH"), get("TARGETVARIANT"));
+                if parts == (None, None, None) {
+                    return String::new();
+                }
+                let or = |value: Option<&str>, own: &str| match value {
+                    None | Some("") => own.to_owned(),
+                    Some(value) => value.to_owned(),
+                };
+                image::Platform::new(
+                    &or(parts.0, &own.os),
+                    &or(parts.1, &own.architecture),
+                    parts.2.unwrap_or_default(),
+                )
+            }
+        };
+        if target.os != own.os {
+            return format!("->{target}");
+        }
+        if target.architecture == own.architecture {
+            return String::new();
+        }
+        match target.variant.as_str() {
+            "" => format!("->{}", target.architecture),
+            variant => format!("->{}/{variant}", target.architecture),
+        }
+    }
+}
+
+fn upper_keyword(text: String) -> String {
+    match text.split_once(' ') {
+        Some((keyword, rest)) => format!("{} {rest}", keyword.to_uppercase()),
+        None => text.to_uppercase(),
+    }
+}
