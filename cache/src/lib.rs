@@ -11,6 +11,7 @@
 mod ballast;
 pub mod context;
 mod database;
+mod disk;
 pub mod explain;
 pub mod layer;
 pub mod leases;

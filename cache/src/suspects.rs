@@ -120,7 +120,7 @@ impl Store {
             return false;
         };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let Ok(top) = rustix::fs::open(&layer.fs, flags, Mode::empty()) else {
+        let Ok(top) = rustix::fs::open(layer.files.path(), flags, Mode::empty()) else {
             return false;
         };
         let top = File::from(top);

@@ -98,7 +98,7 @@ pub enum Command {
     /// `LABEL name=value …`
     Label(Pairs),
     /// `RUN …`
-    Run(Run),
+    Run(Box<Run>),
     /// `CMD …`
     Cmd(CommandLine),
     /// `ENTRYPOINT …`
@@ -118,13 +118,13 @@ pub enum Command {
     /// `MAINTAINER …`
     Maintainer(Word),
     /// `HEALTHCHECK …`
-    Healthcheck(Healthcheck),
+    Healthcheck(Box<Healthcheck>),
     /// `ONBUILD …`: the trigger, as it is stored, heredoc bodies included.
     OnBuild(Word),
     /// `COPY …`
-    Copy(Copy),
+    Copy(Box<Copy>),
     /// `ADD …`
-    Add(Copy),
+    Add(Box<Copy>),
 }
 
 /// One name of an ARG.

@@ -65,10 +65,17 @@ pub struct VertexMeta {
     pub forced: bool,
 }
 
+/// A vertex with its id, which is made once.
+#[derive(Debug, Clone)]
+struct Node {
+    id: VertexId,
+    vertex: Vertex,
+}
+
 /// A directed acyclic graph of vertices. Adding a vertex that is there already gives its id.
 #[derive(Debug, Default, Clone)]
 pub struct Graph {
-    dag: DiGraph<Vertex, usize>,
+    dag: DiGraph<Node, usize>,
     by_id: HashMap<VertexId, NodeIndex>,
 }
 
@@ -85,12 +92,20 @@ impl Graph {
     /// # Panics
     /// If an input was never added; so a graph cannot have a cycle.
     pub fn add(&mut self, vertex: Vertex) -> VertexId {
-        let id = vertex_id(&vertex);
-        if let Some(&node) = self.by_id.get(&id) {
-            self.dag[node].meta.forced |= vertex.meta.forced;
+        self.insert(Node {
+            id: vertex_id(&vertex),
+            vertex,
+        })
+    }
+
+    fn insert(&mut self, node: Node) -> VertexId {
+        let id = node.id;
+        if let Some(&there) = self.by_id.get(&id) {
+            self.dag[there].vertex.meta.forced |= node.vertex.meta.forced;
             return id;
         }
-        let inputs: Vec<NodeIndex> = vertex
+        let inputs: Vec<NodeIndex> = node
+            .vertex
             .inputs
             .iter()
             .map(|input| {
@@ -100,17 +115,17 @@ impl Graph {
                     .expect("inputs are added before their users")
             })
             .collect();
-        let node = self.dag.add_node(vertex);
+        let user = self.dag.add_node(node);
         for (position, input) in inputs.into_iter().enumerate() {
-            self.dag.add_edge(input, node, position);
+            self.dag.add_edge(input, user, position);
         }
-        self.by_id.insert(id, node);
+        self.by_id.insert(id, user);
         id
     }
 
     /// The vertex with this id.
     pub fn get(&self, id: &VertexId) -> Option<&Vertex> {
-        self.by_id.get(id).map(|&node| &self.dag[node])
+        self.by_id.get(id).map(|&node| &self.dag[node].vertex)
     }
 
     /// Number of vertices.
@@ -126,9 +141,7 @@ impl Graph {
     /// All vertices with their ids, inputs before users.
     pub fn iter(&self) -> impl Iterator<Item = (VertexId, &Vertex)> {
         // Nodes are only ever added after their inputs, so index order is topological.
-        self.dag
-            .node_weights()
-            .map(|vertex| (vertex_id(vertex), vertex))
+        self.dag.node_weights().map(|node| (node.id, &node.vertex))
     }
 
     /// The part of the graph that `targets` need, the targets included.
@@ -149,7 +162,7 @@ impl Graph {
         }
         let mut part = Self::new();
         for node in self.dag.node_indices().filter(|node| needed[node.index()]) {
-            part.add(self.dag[node].clone());
+            part.insert(self.dag[node].clone());
         }
         part
     }
@@ -163,4 +176,55 @@ fn vertex_id(vertex: &Vertex) -> VertexId {
         encoder.field(&input.0);
     }
     VertexId(encoder.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::op::ContextOp;
+
+    fn context(name: &str, forced: bool) -> Vertex {
+        Vertex {
+            op: Op::Context(ContextOp { name: name.into() }),
+            inputs: Vec::new(),
+            meta: VertexMeta {
+                forced,
+                ..VertexMeta::default()
+            },
+        }
+    }
+
+    fn merge(inputs: &[VertexId]) -> Vertex {
+        Vertex {
+            op: Op::Merge,
+            inputs: inputs.to_vec(),
+            meta: VertexMeta::default(),
+        }
+    }
+
+    #[test]
+    fn equal_vertices_are_one_and_inputs_come_first() {
+        let mut graph = Graph::new();
+        let (a, b) = (
+            graph.add(context("a", false)),
+            graph.add(context("b", false)),
+        );
+        let top = graph.add(merge(&[a, b]));
+        assert_ne!(top, graph.add(merge(&[b, a])));
+        assert_eq!(top, graph.add(merge(&[a, b])));
+        assert_eq!(a, graph.add(context("a", true)));
+        assert!(graph.get(&a).unwrap().meta.forced);
+        assert_eq!(graph.len(), 4);
+        let part = graph.reachable(&[top]);
+        assert_eq!(
+            part.iter().map(|(id, _)| id).collect::<Vec<_>>(),
+            [a, b, top]
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "inputs are added before their users")]
+    fn an_unknown_input_is_a_bug() {
+        Graph::new().add(merge(&[VertexId([0; 32])]));
+    }
 }

@@ -5,7 +5,7 @@
 //! - [`op`]: what a step does, as plain data
 //! - [`graph`]: vertices, and the DAG in which equal vertices are one
 //! - [`digest`]: names for what a step leaves
-//! - [`key`]: the identity of a result across builds
+//! - [`key`]: the identity of a result across builds; [`identity`]: what of an op goes into it
 //! - [`selector`] and [`pattern`]: which files of an input a step uses
 //! - [`traits`]: what the schedule asks of a worker and of a cache
 //! - [`event`]: what happened, for whoever shows it
@@ -13,6 +13,7 @@
 pub mod digest;
 pub mod event;
 pub mod graph;
+pub mod identity;
 pub mod key;
 pub mod op;
 pub mod pattern;

@@ -1,7 +1,7 @@
 //! What can go wrong with a layer.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use solver::ChangeDigest;
 
@@ -61,10 +61,14 @@ pub enum LayerError {
 
 impl LayerError {
     /// For `map_err` on a system call about `path`.
-    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
         move |source| Self::Io {
             action,
-            path: path.to_owned(),
+            path,
             source,
         }
     }

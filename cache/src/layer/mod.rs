@@ -7,19 +7,26 @@
 //! - `scan`: reads back what a step wrote into an overlay's upper directory
 //! - [`tar`]: a layer as an archive, and back
 
+mod against;
+mod change;
 pub mod entry;
 pub mod error;
 pub mod index;
 pub mod new;
+mod place;
+pub(crate) mod record;
+#[cfg(test)]
+pub(crate) mod samples;
+mod scan;
 pub mod tar;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use image::DiffId;
 use serde::{Deserialize, Serialize};
 use solver::ChangeDigest;
 
+use crate::disk::Root;
 pub use entry::{Entry, Kind, TimeRule, Timestamp};
 pub use error::LayerError;
 pub use index::LayerIndex;
@@ -43,7 +50,7 @@ pub struct Layer {
     /// Its entries.
     pub index: Arc<LayerIndex>,
     /// Where its files are; only this module and the view open something in it.
-    pub(crate) fs: PathBuf,
+    pub(crate) files: Arc<Root>,
 }
 
 impl Layer {
@@ -61,7 +68,10 @@ impl Layer {
             change: index.change_digest(),
             diff_id,
             index: Arc::new(index),
-            fs: dir.join("fs"),
+            files: Root::of(dir.join("fs")),
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

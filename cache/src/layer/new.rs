@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use image::DiffId;
 use rustix::fs::{Mode, OFlags};
 
-use super::{Entry, Layer, LayerError, LayerId, Timestamp};
+use super::against::{Raw, Times, add_parents, against};
+use super::place::{self, Place};
+use super::{Entry, Layer, LayerError, LayerId, LayerIndex, Timestamp, index, scan};
+use crate::disk::Root;
 use crate::snapshot::View;
 use crate::store::{Staging, Store, StoreError};
 
@@ -71,28 +74,59 @@ impl NewLayer {
 
     /// The time of a file made now, by the clock of the store's file system: the ends of [`Made::window`].
     pub fn now(&self) -> Result<Timestamp, StoreError> {
-        todo!()
+        let path = self.home.path();
+        crate::disk::now(path).map_err(StoreError::io("make a file in", path))
     }
 
     /// Gives the root the attributes that it has in `below`, so that an overlay on top shows them.
     pub fn adopt_root(&self, below: &View) -> Result<(), StoreError> {
-        let _ = below;
-        todo!()
+        let Some(root) = below.get(b"") else {
+            return Ok(());
+        };
+        let fail = || StoreError::io("set the attributes of", &self.fs);
+        place::chown(self.dir(), root.uid, root.gid).map_err(fail())?;
+        rustix::fs::fchmod(&self.dir, Mode::from_raw_mode(root.mode)).map_err(|e| fail()(e.into()))
     }
 
     /// Reads the `fs` directory, drops what equals the tree `below`, trims the directory to the index, and commits.
     pub fn commit_scanned(self, below: &View, made: &Made) -> Result<Layer, StoreError> {
-        let _ = (below, made, &self.store, &self.id, &self.home);
-        todo!()
+        let root = Root::of(self.fs.clone());
+        let xattrs = self.store.flavour().xattrs;
+        let scanned = scan::scan(&root, xattrs, &made.stubs)?;
+        let mut difference = against(below, scanned.entries, Times::Window(made.window));
+        difference.remove.splice(0..0, scanned.sockets);
+        place::trim(&mut Place::new(&root, xattrs), &difference)?;
+        self.finish(difference.entries, None)
     }
 
     /// Commits with entries that the writer knows (contents digested while they were written), in
     /// any order; of equal paths the last wins. Drops what equals the tree `below`, as
     /// [`commit_scanned`](Self::commit_scanned) does. Parents that are not listed are added with
-    /// what they are below.
-    pub fn commit_listed(self, below: &View, entries: Vec<Entry>) -> Result<Layer, StoreError> {
-        let _ = (below, entries);
-        todo!()
+    /// what they are below, on disk too.
+    pub fn commit_listed(self, below: &View, mut entries: Vec<Entry>) -> Result<Layer, StoreError> {
+        let root = Root::of(self.fs.clone());
+        let mut place = Place::new(&root, self.store.flavour().xattrs);
+        index::sort(&mut entries);
+        index::regroup(&mut entries);
+        let added = add_parents(below, &mut entries);
+        let raw = entries
+            .into_iter()
+            .map(|entry| Raw { entry, stub: false })
+            .collect();
+        let difference = against(below, raw, Times::Listed);
+        place::trim(&mut place, &difference)?;
+        // deepest first, so that a directory's time is set after what is in it was made
+        for entry in difference
+            .entries
+            .iter()
+            .rev()
+            .filter(|entry| added.contains(&entry.path))
+        {
+            place
+                .dir(entry)
+                .map_err(LayerError::io("make", root.join(&entry.path)))?;
+        }
+        self.finish(difference.entries, None)
     }
 
     /// Commits an unpacked layer of an image exactly as its tar had it.
@@ -101,7 +135,15 @@ impl NewLayer {
         diff_id: DiffId,
         entries: Vec<Entry>,
     ) -> Result<Layer, StoreError> {
-        let _ = (diff_id, entries);
-        todo!()
+        self.finish(entries, Some(diff_id))
+    }
+
+    /// Writes the index, removes what was needed only while the layer was made, and hands it to the store.
+    fn finish(self, entries: Vec<Entry>, diff_id: Option<DiffId>) -> Result<Layer, StoreError> {
+        let index = LayerIndex::new(entries)?;
+        crate::store::remove::tree(&self.work)?;
+        let path = self.home.path().join("index");
+        std::fs::write(&path, index.as_bytes()).map_err(StoreError::io("write", &path))?;
+        self.store.keep_layer(self.id, self.home, diff_id, index)
     }
 }

@@ -42,6 +42,14 @@ impl Xattrs {
         }
     }
 
+    /// The attribute that makes a whiteout of an empty file.
+    pub const fn whiteout(self) -> &'static str {
+        match self {
+            Self::Trusted => "trusted.overlay.whiteout",
+            Self::User => "user.overlay.whiteout",
+        }
+    }
+
     /// What this process has to use: `trusted` with CAP_SYS_ADMIN in the first user namespace,
     /// whatever the user id is.
     pub fn of_this_process() -> Self {

@@ -11,6 +11,7 @@ use solver::ChangeDigest;
 use super::staging::random_name;
 use super::{Staging, Store, StoreError};
 use crate::database::now;
+use crate::disk::Root;
 use crate::layer::{Layer, LayerId, LayerIndex, NewLayer};
 
 impl Store {
@@ -36,7 +37,7 @@ impl Store {
             return self.layer(&id).map(|layer| Layer::clone(&layer));
         }
         let layer = Layer {
-            fs: self.layer_dir(&id).join("fs"),
+            files: Root::of(self.layer_dir(&id).join("fs")),
             id,
             change,
             diff_id,
@@ -143,7 +144,7 @@ pub(super) fn load(store: &Store, id: &LayerId) -> Result<Layer, StoreError> {
         change: ChangeDigest(change),
         diff_id: diff_id.map(|bytes| DiffId(Digest::from_bytes(bytes))),
         index: Arc::new(LayerIndex::from_bytes(bytes)?),
-        fs: store.layer_dir(id).join("fs"),
+        files: Root::of(store.layer_dir(id).join("fs")),
     })
 }
 

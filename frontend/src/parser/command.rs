@@ -81,14 +81,14 @@ pub(super) fn run(parts: &Parts, heredocs: Vec<Heredoc>) -> Result<Command, Synt
         let message = format!("security {} is not valid", quote(&mode.text));
         return Err(SyntaxError::new(message, mode.span).with_help("sandbox or insecure"));
     }
-    Ok(Command::Run(Run {
+    Ok(Command::Run(Box::new(Run {
         command,
         heredocs,
         mounts: flags.list("mount"),
         network,
         security,
         devices: flags.list("device"),
-    }))
+    })))
 }
 
 pub(super) fn cmd(parts: &Parts) -> Result<Command, SyntaxError> {

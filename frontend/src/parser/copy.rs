@@ -29,21 +29,21 @@ const ADD_FLAGS: &[(&str, Kind)] = &[
 
 pub(super) fn copy(parts: &Parts, heredocs: Vec<Heredoc>) -> Result<Command, SyntaxError> {
     let (copy, mut flags) = read(parts, heredocs, "COPY", COPY_FLAGS)?;
-    Ok(Command::Copy(Copy {
+    Ok(Command::Copy(Box::new(Copy {
         from: flags.text("from"),
         parents: flags.switch("parents") == Some(true),
         ..copy
-    }))
+    })))
 }
 
 pub(super) fn add(parts: &Parts, heredocs: Vec<Heredoc>) -> Result<Command, SyntaxError> {
     let (copy, mut flags) = read(parts, heredocs, "ADD", ADD_FLAGS)?;
-    Ok(Command::Add(Copy {
+    Ok(Command::Add(Box::new(Copy {
         checksum: flags.text("checksum"),
         keep_git_dir: flags.switch("keep-git-dir"),
         unpack: flags.switch("unpack"),
         ..copy
-    }))
+    })))
 }
 
 /// What both have; the flags that only one has are left.

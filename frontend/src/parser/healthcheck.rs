@@ -36,14 +36,14 @@ pub(super) fn read(parts: &Parts, warnings: &mut Vec<Warning>) -> Result<Command
                 return parts.fail("HEALTHCHECK NONE takes no arguments");
             }
             parts.ignored_flags(warnings);
-            Ok(Command::Healthcheck(Healthcheck {
+            Ok(Command::Healthcheck(Box::new(Healthcheck {
                 command: None,
                 interval: 0,
                 timeout: 0,
                 start_period: 0,
                 start_interval: 0,
                 retries: 0,
-            }))
+            })))
         }
         "CMD" => {
             let mut flags = parts.flags(FLAGS)?;
@@ -56,14 +56,14 @@ pub(super) fn read(parts: &Parts, warnings: &mut Vec<Warning>) -> Result<Command
             {
                 return parts.fail("Missing command after HEALTHCHECK CMD");
             }
-            Ok(Command::Healthcheck(Healthcheck {
+            Ok(Command::Healthcheck(Box::new(Healthcheck {
                 command: Some(command),
                 interval: time(&mut flags, "interval")?,
                 timeout: time(&mut flags, "timeout")?,
                 start_period: time(&mut flags, "start-period")?,
                 start_interval: time(&mut flags, "start-interval")?,
                 retries: retries(&mut flags)?,
-            }))
+            })))
         }
         other => {
             parts.flags(FLAGS)?;

@@ -26,6 +26,8 @@ pub(super) struct Line<'s> {
     pub gap: bool,
     /// Whether one of its lines was too long: the error is written down, the rest would be noise.
     pub broken: bool,
+    first: Piece,
+    /// The later ones, in order.
     pieces: Vec<Piece>,
     fixed: Option<Span>,
 }
@@ -69,7 +71,10 @@ impl Line<'_> {
 
     fn file_offset(&self, logical: usize) -> usize {
         let after = self.pieces.partition_point(|p| p.logical <= logical);
-        let piece = self.pieces[after.saturating_sub(1)];
+        let piece = match after {
+            0 => self.first,
+            n => self.pieces[n - 1],
+        };
         piece.file + (logical - piece.logical)
     }
 }
@@ -142,10 +147,11 @@ impl<'s> Reader<'s> {
                 last: self.span(physical.start, physical.end),
                 gap: false,
                 broken: physical.too_long,
-                pieces: vec![Piece {
+                first: Piece {
                     logical: 0,
                     file: start,
-                }],
+                },
+                pieces: Vec::new(),
                 fixed: self.fixed,
             };
             if open {
@@ -208,13 +214,15 @@ impl<'s> Reader<'s> {
             }
             let (kept, open) = self.take_continuation(part);
             if !kept.is_empty() {
-                if text.is_empty() {
-                    line.pieces.clear();
-                }
-                line.pieces.push(Piece {
+                let piece = Piece {
                     logical: text.len(),
                     file: physical.start,
-                });
+                };
+                if text.is_empty() {
+                    line.first = piece;
+                } else {
+                    line.pieces.push(piece);
+                }
                 text.push_str(kept);
             }
             if !open {
