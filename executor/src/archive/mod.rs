@@ -7,9 +7,10 @@
 mod add;
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek};
+use std::io::{self, Read, Seek};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use image::compress::Decoder;
 use image::tar::Reader;
 use solver::ContentDigest;
 
@@ -45,8 +46,7 @@ impl Archive {
         }
         // What cannot be decompressed or has no valid first header is an ordinary file.
         let is_archive = {
-            let raw = Box::new(BufReader::new(file.try_clone().map_err(read)?));
-            decompressed(raw)
+            Decoder::new(file.try_clone().map_err(read)?)
                 .ok()
                 .is_some_and(|plain| matches!(Reader::new(plain).next_entry(), Ok(Some(_))))
         };
@@ -60,7 +60,7 @@ impl Archive {
     }
 
     /// The uncompressed stream, and what checks it in the end.
-    fn open(&self) -> io::Result<(Box<dyn Read + Send>, Check)> {
+    fn open(&self) -> io::Result<(Decoder<Hashed>, Check)> {
         let hasher = self
             .expected
             .map(|_| Arc::new(Mutex::new(blake3::Hasher::new())));
@@ -75,14 +75,8 @@ impl Archive {
             },
             expected: self.expected,
         };
-        let plain = decompressed(Box::new(BufReader::with_capacity(BUFFER, raw)))?;
-        Ok((plain, check))
+        Ok((Decoder::new(raw)?, check))
     }
-}
-
-/// Decompresses by what the stream begins with.
-fn decompressed(raw: Box<dyn io::BufRead + Send>) -> io::Result<Box<dyn Read + Send>> {
-    Ok(Box::new(raw))
 }
 
 /// Digests a file while it is read.

@@ -59,7 +59,8 @@ impl Origin {
         }
     }
 
-    fn content(&self, selected: &SelectedEntry) -> Content {
+    /// Where the bytes of a selected entry are.
+    pub(super) fn content(&self, selected: &SelectedEntry) -> Content {
         match (&selected.entry.kind, self) {
             (Kind::File { size: 1.., .. }, Self::Context(context)) => {
                 Content::Context(Arc::clone(context), Arc::new(selected.clone()))

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use cache::StoreError;
 
+use crate::container::ContainerError;
+
 /// Why an op failed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpError {
@@ -145,6 +147,12 @@ pub enum OpError {
         /// The most that is taken.
         limit: u64,
     },
+    /// A secret for a variable that no variable can hold.
+    #[error("secret {id} cannot be a variable: it is not text")]
+    SecretNotText {
+        /// Its id.
+        id: String,
+    },
     /// A required agent that was not given.
     #[error("no SSH key {id:?} forwarded: give --ssh {id}")]
     NoSshAgent {
@@ -157,6 +165,17 @@ pub enum OpError {
         /// Name of the host.
         host: String,
     },
+    /// A repository could not be had.
+    #[error("git {url}: {reason}")]
+    Git {
+        /// Which.
+        url: String,
+        /// What git said, or what is wrong with the request.
+        reason: String,
+    },
+    /// There is no git.
+    #[error("ADD of a repository needs the program `git`, and there is none: install git")]
+    NoGit,
     /// Something that is not done yet.
     #[error("{what} is not supported")]
     Unsupported {
@@ -172,14 +191,23 @@ pub enum OpError {
         code: i32,
         /// The last lines that it wrote.
         tail: String,
+        /// Whether the kernel killed a process of it for want of memory.
+        out_of_memory: bool,
     },
     /// The container of a RUN could not be started.
-    #[error("process {process:?} did not complete successfully: {reason}")]
+    #[error("process {process:?} did not complete successfully: {cause}")]
     NotStarted {
         /// Program and arguments, joined.
         process: String,
         /// Why not.
-        reason: String,
+        cause: ContainerError,
+    },
+    /// No container can be started here.
+    #[error("no container can be started")]
+    NoLauncher {
+        /// Why not.
+        #[source]
+        cause: ContainerError,
     },
     /// A host's certificates were asked for, and there are none.
     #[error("--host-certs: no certificate bundle at {}", path.display())]

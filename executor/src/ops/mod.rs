@@ -9,13 +9,16 @@
 //! This room knows no Dockerfile, prints nothing and reads no environment: what a step may have of
 //! the host is in [`ExecutorOptions`].
 
+mod auth;
 mod copy;
 pub mod error;
 mod exec;
+mod git;
 mod make_dir;
 pub mod mode;
 pub mod owner;
 mod select;
+mod sources;
 pub(crate) mod tree;
 
 use std::collections::HashMap;
@@ -59,6 +62,8 @@ pub struct Executor {
     options: ExecutorOptions,
     selections: Selections,
     launcher: exec::LazyLauncher,
+    context_layers: exec::ContextLayers,
+    sources: sources::Sources,
 }
 
 impl Executor {
@@ -68,6 +73,8 @@ impl Executor {
             options,
             selections: Selections::default(),
             launcher: exec::LazyLauncher::default(),
+            context_layers: exec::ContextLayers::default(),
+            sources: sources::Sources::default(),
         }
     }
 
@@ -88,10 +95,14 @@ impl Worker for Executor {
     type Output = Snapshot;
     type Error = OpError;
 
-    fn source(&self, vertex: &Vertex, _cancel: &Cancel) -> Result<StateDigest, OpError> {
-        Err(OpError::Unsupported {
-            what: vertex.meta.name.clone(),
-        })
+    fn source(&self, vertex: &Vertex, cancel: &Cancel) -> Result<StateDigest, OpError> {
+        match &vertex.op {
+            Op::Git(op) => git::snapshot(self, op, cancel).map(|snapshot| snapshot.state),
+            Op::Http(_) => Err(OpError::Unsupported {
+                what: vertex.meta.name.clone(),
+            }),
+            _ => Err(OpError::NothingToRun),
+        }
     }
 
     fn select(&self, selection: &Selection<'_, Snapshot>) -> Result<TreeDigest, OpError> {
@@ -106,7 +117,8 @@ impl Worker for Executor {
             Op::Copy(op) => copy::run(self, job, op),
             Op::MakeDir(op) => make_dir::run(self, job, op),
             Op::Exec(op) => exec::run(self, job, op),
-            Op::Image(_) | Op::Http(_) | Op::Git(_) => Err(OpError::Unsupported {
+            Op::Git(op) => git::snapshot(self, op, job.cancel),
+            Op::Image(_) | Op::Http(_) => Err(OpError::Unsupported {
                 what: job.vertex.meta.name.clone(),
             }),
             Op::Scratch | Op::Merge | Op::Context(_) => Err(OpError::NothingToRun),

@@ -1,17 +1,211 @@
-//! RUN.
-pub mod hosts;
-use super::{Executor, OpError};
-use cache::Snapshot;
-use solver::Job;
-use solver::op::ExecOp;
-#[derive(Default)]
-pub(super) struct LazyLauncher;
+//! RUN: a container on a snapshot, and the layer of what it changed.
+//!
+//! - `mounts`, `bind`, `secret`, `ssh`, `certs`: what the step has beside its root
+//! - `hosts`, `env`: the texts and variables it finds
+//! - `output`: what it writes
+//! - `launcher`: what starts it
+
+mod bind;
+mod certs;
+mod env;
+mod hosts;
+mod launcher;
+mod mounts;
+mod output;
+mod secret;
+mod ssh;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cache::{Made, NewLayer, Snapshot, Stub};
+use solver::op::{ExecOp, NetworkMode, SecurityMode};
+use solver::{Job, LogStream};
+
+use self::mounts::Mounts;
+use self::output::Output;
+use self::ssh::Relay;
+use super::Executor;
+use super::error::OpError;
+use crate::container::spec::{Network, Process, Resources, RootFs, Security};
+use crate::container::{Attachments, ContainerSpec, Exit, Launcher, Stdio, Stream};
+
+pub(super) use self::bind::ContextLayers;
+pub(super) use self::launcher::LazyLauncher;
+
+/// Size of /dev/shm when the op does not say, in bytes.
+const SHM_SIZE: u64 = 64 << 20;
+
+/// Runs one RUN.
 pub(super) fn run(
-    _e: &Executor,
+    executor: &Executor,
     job: &Job<'_, Snapshot>,
-    _op: &ExecOp,
+    op: &ExecOp,
 ) -> Result<Snapshot, OpError> {
-    Err(OpError::Unsupported {
-        what: job.vertex.meta.name.clone(),
-    })
+    if let Some(device) = op.devices.first() {
+        return Err(OpError::Unsupported {
+            what: format!("RUN --device={device}"),
+        });
+    }
+    let below = executor.input(job, 0)?;
+    let view = executor.store().view(below)?;
+    let mounts = Mounts::prepare(executor, job, op)?;
+    let layer = executor.store().new_layer()?;
+    layer.adopt_root(&view)?;
+    let spec = spec(executor, op, below, &layer, &mounts);
+    let begun = layer.now()?;
+    let exit = contain(executor, job, op, &spec, mounts)?;
+    let made = Made {
+        stubs: exit
+            .stubs
+            .into_iter()
+            .map(|stub| Stub {
+                path: stub.path.into_bytes(),
+                inode: stub.inode,
+            })
+            .collect(),
+        window: Some((begun, layer.now()?)),
+    };
+    let layer = layer.commit_scanned(&view, &made)?;
+    Ok(super::on_top(below, &layer))
+}
+
+/// The container of a step.
+fn spec(
+    executor: &Executor,
+    op: &ExecOp,
+    below: &Snapshot,
+    layer: &NewLayer,
+    mounts: &Mounts,
+) -> ContainerSpec {
+    let store = executor.store();
+    let certs = executor.options.host_certs.is_some();
+    ContainerSpec {
+        root: RootFs {
+            lower: below.layers.iter().map(|id| store.layer_fs(id)).collect(),
+            upper: Some(mounts::upper(store.root(), layer)),
+            volatile: true,
+            readonly: false,
+        },
+        mounts: mounts.list.clone(),
+        process: Process {
+            args: op.args.clone(),
+            env: env::environment(op, mounts.agent_target.as_deref(), certs),
+            cwd: op.cwd.clone(),
+            user: op.user.clone(),
+            ulimits: op.ulimits.clone(),
+            ..Process::default()
+        },
+        hostname: op.hostname.clone(),
+        network: match op.network {
+            NetworkMode::Default | NetworkMode::Host => Network::Host,
+            NetworkMode::None => Network::None,
+        },
+        security: Security {
+            privileged: op.security == SecurityMode::Insecure,
+            ..Security::default()
+        },
+        resources: Resources::default(),
+        cgroup_parent: op.cgroup_parent.clone(),
+        shm_size: op.shm_size.unwrap_or(SHM_SIZE),
+    }
+}
+
+/// Starts the container, passes on what it writes and waits for its end. `mounts` lives as long.
+fn contain(
+    executor: &Executor,
+    job: &Job<'_, Snapshot>,
+    op: &ExecOp,
+    spec: &ContainerSpec,
+    mut mounts: Mounts,
+) -> Result<Exit, OpError> {
+    let process = || op.args.join(" ");
+    let not_started = |cause| OpError::NotStarted {
+        process: process(),
+        cause,
+    };
+    let launcher = executor.launcher()?;
+    let attachments = Attachments {
+        contents: std::mem::take(&mut mounts.contents),
+        secret_env: std::mem::take(&mut mounts.secret_env),
+        held: Vec::new(),
+        announce: false,
+    };
+    let mut running = launcher
+        .run(spec, attachments, Stdio::Pipes)
+        .map_err(not_started)?;
+    let mut relays = Vec::new();
+    if !mounts.agents.is_empty() {
+        let listeners = running.take_listeners().map_err(not_started)?;
+        for (listener, agent) in listeners.into_iter().zip(&mounts.agents) {
+            let relay = Relay::start(listener, agent.clone());
+            relays.push(relay.map_err(|e| OpError::io("relay", b"the SSH agent", e))?);
+        }
+    }
+    let mut output = Output::new(job.id, job.events);
+    let exit = running.wait(&|| job.cancel.is_cancelled(), &mut |stream, bytes| {
+        let stream = match stream {
+            Stream::Out => LogStream::Stdout,
+            Stream::Err => LogStream::Stderr,
+        };
+        output.take(stream, bytes);
+    });
+    drop(relays);
+    let tail = output.finish();
+    if job.cancel.is_cancelled() {
+        return Err(OpError::Cancelled);
+    }
+    let exit = exit.map_err(not_started)?;
+    match exit.status.code() {
+        0 => Ok(exit),
+        code => Err(OpError::Exit {
+            process: process(),
+            code,
+            tail,
+            out_of_memory: exit.oom,
+        }),
+    }
+}
+
+impl Executor {
+    fn launcher(&self) -> Result<Arc<Launcher>, OpError> {
+        let host_sources: Vec<PathBuf> = match &self.options.host_certs {
+            Some(bundle) => vec![certs::source(bundle)?],
+            None => Vec::new(),
+        };
+        self.launcher
+            .get(
+                self.store().root().to_owned(),
+                host_sources,
+                self.options.launcher.clone(),
+            )
+            .map_err(|cause| OpError::NoLauncher { cause })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A RUN of `args` with nothing special about it.
+    pub(crate) fn exec_op(args: &[&str]) -> ExecOp {
+        ExecOp {
+            args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+            env: Vec::new(),
+            proxy_env: Vec::new(),
+            cwd: "/".to_owned(),
+            user: String::new(),
+            hostname: "box".to_owned(),
+            network: NetworkMode::Default,
+            security: SecurityMode::Sandbox,
+            mounts: Vec::new(),
+            scripts: Vec::new(),
+            extra_hosts: Vec::new(),
+            ulimits: Vec::new(),
+            shm_size: None,
+            cgroup_parent: None,
+            devices: Vec::new(),
+            platform: image::Platform::host(),
+        }
+    }
 }

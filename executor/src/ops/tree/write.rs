@@ -131,7 +131,13 @@ fn special(
     kind: FileType,
     number: u64,
 ) -> Result<(), OpError> {
-    match mknodat(dir, name, kind, Mode::from_raw_mode(0o600), number) {
+    let made = if number == 0 && kind == FileType::CharacterDevice {
+        // To an overlay this device is a whiteout: it would delete what is below.
+        Err(Errno::PERM)
+    } else {
+        mknodat(dir, name, kind, Mode::from_raw_mode(0o600), number)
+    };
+    match made {
         Ok(()) => {
             let placeholder = finish_named(dir, name, entry)?;
             rustix::fs::chmodat(dir, name, Mode::from_raw_mode(entry.mode), AtFlags::empty())

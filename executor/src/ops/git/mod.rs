@@ -1,0 +1,70 @@
+//! A commit of a repository as a tree, fetched by the `git` program.
+//!
+//! Only the commit that is wanted is fetched where the server can do that. Modes are 644 and 755,
+//! owners 0:0, as git itself knows no others.
+
+mod checkout;
+mod program;
+mod resolve;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cache::{Snapshot, View};
+use solver::op::GitOp;
+use solver::{Cancel, Output};
+
+use self::program::Git;
+use self::resolve::Commit;
+use super::Executor;
+use super::error::OpError;
+use super::sources::{Question, encode};
+use super::tree::Tree;
+
+/// Where remembered checkouts are among the store's memos.
+const MEMOS: &str = "git v1";
+
+/// The tree of a `Git` vertex: as made in this build, as remembered for the commit, or fetched.
+pub(super) fn snapshot(
+    executor: &Executor,
+    op: &GitOp,
+    cancel: &Cancel,
+) -> Result<Snapshot, OpError> {
+    let in_build = Question::git(op)?;
+    if let Some(known) = executor.sources.get(&in_build) {
+        return Ok(known);
+    }
+    let staging = executor.store().staging("git")?;
+    let git = Git::new(&op.url, staging.path(), executor, cancel)?;
+    let commit = resolve::resolve(&git, op)?;
+    let question = encode(&GitOp {
+        reference: commit.id.clone(),
+        checksum: None,
+        ..op.clone()
+    })?;
+    let snapshot = match executor.remembered(MEMOS, &question)? {
+        Some(known) => known,
+        None => {
+            let made = fetch(executor, &git, op, &commit, staging.path())?;
+            executor.remember(MEMOS, &question, &made)?;
+            made
+        }
+    };
+    executor.sources.keep(in_build, &snapshot);
+    Ok(snapshot)
+}
+
+fn fetch(
+    executor: &Executor,
+    git: &Git<'_>,
+    op: &GitOp,
+    commit: &Commit,
+    staging: &Path,
+) -> Result<Snapshot, OpError> {
+    let root = staging.join("checkout");
+    let mtime = checkout::check_out(git, op, commit, &root)?;
+    let layer = executor.store().new_layer()?;
+    let mut tree = Tree::new(Arc::new(View::new(Vec::new())), layer);
+    checkout::take(&mut tree, &root, op, mtime)?;
+    Ok(super::on_top(&Snapshot::empty(), &tree.commit()?))
+}
