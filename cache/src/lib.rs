@@ -25,7 +25,7 @@ pub mod store;
 mod suspects;
 pub mod usage;
 
-pub use context::{Context, ContextError, ContextFilter, ContextOptions};
+pub use context::{Checked, Context, ContextError, ContextFilter, ContextOptions, NoFilter};
 pub use layer::{
     Entry, Kind, Layer, LayerError, LayerId, LayerIndex, Made, NewLayer, Stub, TarOptions,
     TimeRule, Timestamp, write_tar,

@@ -285,4 +285,4 @@ pub(crate) fn child(dir: &[u8], name: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,27 +1,55 @@
-//! Directories of the user's, scanned instead of sent.
+//! Directories of the user's, scanned instead of sent. Knows no patterns but those of the ignore
+//! file, and nothing of what is done with the files.
+//!
+//! A scan is a walk of stat calls: what an earlier build learned of a file (its content's digest)
+//! is good as long as inode, size, times, mode and owner are the same, and its times lie clearly
+//! before the moment it was read. What is not known is read and digested.
 
-use std::fs::File;
-use std::path::PathBuf;
-use std::sync::Arc;
+mod checked;
+mod error;
+mod known;
+mod listing;
+mod tree;
 
-use solver::ContentDigest;
+#[cfg(test)]
+pub(crate) mod tests;
 
-use crate::select::SelectedEntry;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use solver::pattern::PatternList;
+
+use crate::disk::{self, Root};
+use crate::layer::Timestamp;
 use crate::store::{Store, StoreError};
+pub use checked::Checked;
+pub use error::ContextError;
+use known::Known;
+use listing::Listing;
 
 /// Decides which paths of a context COPY can see: the ignore file.
 pub trait ContextFilter: Send + Sync {
-    /// Whether the file or directory at `path` (relative, `/`-separated) is left out.
-    fn excludes(&self, path: &str) -> bool;
+    /// The rules: what they match is left out.
+    fn patterns(&self) -> &PatternList;
 
-    /// Whether something below the excluded directory at `path` may be let in again.
-    fn may_include_below(&self, path: &str) -> bool;
+    /// The rule at this position of the list, as the user wrote it, for a message.
+    fn rule(&self, position: usize) -> String;
+}
 
-    /// The rule, as written, that leaves `path` out, for the message; none when it is not left out.
-    fn rule(&self, path: &str) -> Option<String>;
+/// Leaves nothing out.
+#[derive(Debug, Clone, Default)]
+pub struct NoFilter(PatternList);
 
-    /// Identity of the rules, so that a scan made under others is not taken for this one.
-    fn identity(&self) -> String;
+impl ContextFilter for NoFilter {
+    fn patterns(&self) -> &PatternList {
+        &self.0
+    }
+
+    fn rule(&self, _: usize) -> String {
+        String::new()
+    }
 }
 
 /// What to scan.
@@ -37,79 +65,99 @@ pub struct ContextOptions {
 /// A directory of the user's with its index; shared by all steps of a build that read it.
 pub struct Context {
     options: ContextOptions,
-    store: Store,
+    root: Arc<Root>,
+    /// Device of the directory: files of others have inode numbers of their own.
+    device: u64,
+    /// What changed before this is as it was read; what changed later may change again unnoticed.
+    settled: Timestamp,
+    index: PathBuf,
+    known: RwLock<Known>,
+    listings: Mutex<HashMap<Vec<u8>, Arc<Listing>>>,
+    learned: AtomicBool,
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context")
+            .field("name", &self.options.name)
+            .field("dir", &self.options.dir)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Context {
     /// Opens `options.dir` and loads the index that an earlier build left in `store`. Reads no file.
     pub fn open(store: &Store, options: ContextOptions) -> Result<Self, ContextError> {
+        let fail = |action| ContextError::io(action, &options.dir);
+        let real = options.dir.canonicalize().map_err(fail("open"))?;
+        let root = Root::of(real.clone());
+        let stat = rustix::fs::fstat(root.dir().map_err(fail("open"))?)
+            .map_err(|e| fail("open")(e.into()))?;
+        let device = stat.st_dev as u64;
+        let index = store.context_index(&known::name(&real));
+        let known = Known::load(&index, device);
         Ok(Self {
+            settled: settled(&real),
+            root,
+            device,
+            index,
+            known: RwLock::new(known),
+            listings: Mutex::default(),
+            learned: AtomicBool::new(false),
             options,
-            store: store.clone(),
         })
     }
 
     /// The directory.
-    pub fn dir(&self) -> &std::path::Path {
-        let _ = &self.store;
+    pub fn dir(&self) -> &Path {
         &self.options.dir
     }
 
-    /// Opens the selected regular file for reading, and makes sure that it is still the one that
-    /// was digested. Never follows a link, never waits for a named pipe's other side.
-    pub fn open_checked(&self, selected: &SelectedEntry) -> Result<Checked, ContextError> {
-        let _ = selected;
-        todo!()
+    /// Its name in the build.
+    pub fn name(&self) -> &str {
+        &self.options.name
     }
 
-    /// Writes what was learned to the store, for the next build.
+    /// Looks at every directory again when it is next asked for: something was found to have changed.
+    pub fn forget(&self) {
+        let known = self.gather();
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
+        self.listings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
+    /// Writes what was learned to the store, for the next build; nothing if nothing was.
     pub fn save(&self) -> Result<(), StoreError> {
-        todo!()
+        if !self.learned.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let known = self.gather();
+        known
+            .save(&self.index)
+            .map_err(StoreError::io("write", &self.index))?;
+        self.learned.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    /// What is known from earlier builds and from this one.
+    fn gather(&self) -> Known {
+        let listings = self
+            .listings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.with(self.device, &listings)
     }
 }
 
-/// A file of a context that is being copied.
-#[derive(Debug)]
-pub struct Checked {
-    /// To read from.
-    pub file: File,
-    path: PathBuf,
-    content: ContentDigest,
-    stat: rustix::fs::Stat,
-}
-
-impl Checked {
-    /// Called when all was copied into `copy` (readable): makes sure that the file did not change
-    /// meanwhile, and if it did, that the copy still is what the key says.
-    pub fn verify(self, copy: &File) -> Result<(), ContextError> {
-        let _ = (copy, self.path, self.content, self.stat);
-        todo!()
-    }
-}
-
-/// Why a context could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ContextError {
-    /// A system call on one of its files failed.
-    #[error("cannot {action} {}", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// A file is not any more what it was when it was digested: the step's key must be made anew.
-    #[error("{} changed while it was being copied", path.display())]
-    Changed {
-        /// Which.
-        path: PathBuf,
-    },
-    /// More links than anyone follows.
-    #[error("{}: too many levels of symbolic links", path.display())]
-    Links {
-        /// The path that was looked up.
-        path: PathBuf,
-    },
+/// A moment by the clock of the directory's file system; an earlier one where it cannot be asked:
+/// by two seconds, the coarsest that file systems count in.
+fn settled(dir: &Path) -> Timestamp {
+    disk::now(dir).unwrap_or_else(|_| {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+        Timestamp::seconds(now.tv_sec - 2)
+    })
 }

@@ -8,7 +8,7 @@
 //! - [`tar`]: a layer as an archive, and back
 
 mod against;
-mod change;
+pub(crate) mod change;
 pub mod entry;
 pub mod error;
 pub mod index;
@@ -74,4 +74,4 @@ impl Layer {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

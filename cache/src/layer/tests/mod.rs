@@ -14,7 +14,7 @@ use crate::snapshot::View;
 use crate::store::{Store, StoreOptions};
 
 /// A store in a directory of its own.
-pub(super) fn store() -> (tempfile::TempDir, Store) {
+pub(crate) fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(StoreOptions::new(dir.path().join("store"))).unwrap();
     (dir, store)
@@ -22,10 +22,10 @@ pub(super) fn store() -> (tempfile::TempDir, Store) {
 
 /// What a path of a tree is, as far as a test sees it: type and content, mode; the first path
 /// with the same inode.
-pub(super) type Seen = BTreeMap<String, (String, u32, Option<String>)>;
+pub(crate) type Seen = BTreeMap<String, (String, u32, Option<String>)>;
 
 /// The tree that a view shows.
-pub(super) fn shown(view: &View) -> Seen {
+pub(crate) fn shown(view: &View) -> Seen {
     view.walk(b"")
         .filter(|(_, entry)| !entry.path.is_empty())
         .map(|(_, entry)| {
@@ -58,7 +58,7 @@ fn describe(view: &View, entry: &Entry) -> String {
 }
 
 /// The tree on disk.
-pub(super) fn on_disk(root: &Path) -> Seen {
+pub(crate) fn on_disk(root: &Path) -> Seen {
     fn walk(root: &Path, dir: &Path, seen: &mut Seen) {
         for entry in std::fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
@@ -97,7 +97,7 @@ pub(super) fn on_disk(root: &Path) -> Seen {
 }
 
 /// Makes sure that a layer's files are exactly those of its index.
-pub(super) fn check_disk(layer: &Layer) {
+pub(crate) fn check_disk(layer: &Layer) {
     let listed: Vec<String> = layer
         .index
         .iter()
@@ -130,7 +130,7 @@ pub(super) fn check_disk(layer: &Layer) {
 }
 
 /// A layer that `write` writes over `below`.
-pub(super) fn written(store: &Store, below: &View, write: impl FnOnce(&Path)) -> Layer {
+pub(crate) fn written(store: &Store, below: &View, write: impl FnOnce(&Path)) -> Layer {
     let new = store.new_layer().unwrap();
     let from = new.now().unwrap();
     write(&new.fs);
@@ -149,14 +149,14 @@ pub(super) fn written(store: &Store, below: &View, write: impl FnOnce(&Path)) ->
 }
 
 /// `below` with `layer` on top.
-pub(super) fn on_top(below: &View, layer: &Layer) -> View {
+pub(crate) fn on_top(below: &View, layer: &Layer) -> View {
     let mut layers = below.layers().to_vec();
     layers.push(Arc::new(layer.clone()));
     View::new(layers)
 }
 
 /// A view's entries that change something, for comparisons: `A path` or `D path`.
-pub(super) fn changes(layer: &Layer) -> Vec<String> {
+pub(crate) fn changes(layer: &Layer) -> Vec<String> {
     layer
         .index
         .iter()
