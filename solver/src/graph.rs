@@ -147,6 +147,22 @@ impl Graph {
     /// The part of the graph that `targets` need, the targets included.
     #[must_use]
     pub fn reachable(&self, targets: &[VertexId]) -> Self {
+        let mut part = Self::new();
+        for node in self.needed(targets) {
+            part.insert(node.clone());
+        }
+        part
+    }
+
+    /// The vertices that `targets` need, the targets included, inputs before users.
+    pub(crate) fn iter_needed(
+        &self,
+        targets: &[VertexId],
+    ) -> impl Iterator<Item = (VertexId, &Vertex)> {
+        self.needed(targets).map(|node| (node.id, &node.vertex))
+    }
+
+    fn needed(&self, targets: &[VertexId]) -> impl Iterator<Item = &Node> {
         let mut needed = vec![false; self.dag.node_count()];
         let mut open: Vec<NodeIndex> = targets
             .iter()
@@ -160,11 +176,10 @@ impl Graph {
                 );
             }
         }
-        let mut part = Self::new();
-        for node in self.dag.node_indices().filter(|node| needed[node.index()]) {
-            part.insert(self.dag[node].clone());
-        }
-        part
+        self.dag
+            .node_weights()
+            .zip(needed)
+            .filter_map(|(node, needed)| needed.then_some(node))
     }
 }
 

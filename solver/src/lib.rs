@@ -17,6 +17,7 @@ pub mod identity;
 pub mod key;
 pub mod op;
 pub mod pattern;
+pub mod schedule;
 pub mod selector;
 pub mod traits;
 
@@ -26,6 +27,7 @@ pub use graph::{Graph, Span, Vertex, VertexId, VertexMeta};
 pub use key::{CacheKey, Component, DefinitionKey, KeyPreimage};
 pub use op::Op;
 pub use pattern::{Matched, Pattern, PatternError, PatternList};
+pub use schedule::{DEFAULT_JOBS, Options, Outcome, Resolution, Solution, SolveError, solve};
 pub use selector::Selector;
 pub use traits::{
     Cancel, Claim, Found, FoundAll, Job, NewRecord, Output, ResultCache, Selection, Verdict, Worker,

@@ -206,7 +206,7 @@ impl ContainerError {
     }
 
     /// Makes a [`ContainerError::Prepare`] of a failed call.
-    pub(crate) fn prepare(what: &str) -> impl Fn(rustix::io::Errno) -> Self {
+    pub(crate) fn prepare(what: &str) -> impl Fn(rustix::io::Errno) -> Self + use<> {
         let what = what.to_owned();
         move |cause| Self::Prepare {
             what: what.clone(),

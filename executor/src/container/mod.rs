@@ -4,12 +4,18 @@
 //! containers; [`Launcher::run`] asks it for one; [`Running::wait`] gives its output and its [`Exit`].
 //! This module knows no solver, no store and no Dockerfile.
 
+mod capability;
+mod cgroup;
 pub mod error;
 pub mod exit;
 pub mod launcher;
+mod limit;
+pub mod plan;
 pub mod running;
+mod seccomp;
 mod server;
 pub mod spec;
+mod user;
 mod wire;
 
 pub use error::{ContainerError, Errno};

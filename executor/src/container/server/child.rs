@@ -1,0 +1,120 @@
+//! The new process, from its first instruction to the program's. Nothing of the launcher's goes
+//! with it: what stays is written here. Knows no other container.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
+use rustix::mount::{UnmountFlags, unmount};
+
+use super::init;
+use super::mounts::Builder;
+use super::process::{self, Rights};
+use super::report::Reporter;
+use super::root::Launch;
+use super::start::Start;
+use crate::container::error::ContainerError;
+use crate::container::plan::plan;
+use crate::container::spec::Network;
+use crate::sys::process::{close_all_but, exit_now, raise_loopback};
+
+/// Runs in the clone, and never comes back.
+pub(super) fn run(start: &Start, launch: &Launch, reporter: Reporter) -> ! {
+    // a panic here must not unwind into the launcher's loop, of which this is a copy
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        prepare(start, launch, &reporter)
+    }));
+    let error = match outcome {
+        Ok(Ok(never)) => match never {},
+        Ok(Err(error)) => error,
+        Err(_) => ContainerError::Invalid {
+            why: "the new process panicked".to_owned(),
+        },
+    };
+    reporter.failed(error);
+    exit_now(1);
+}
+
+fn prepare(
+    start: &Start,
+    launch: &Launch,
+    reporter: &Reporter,
+) -> Result<std::convert::Infallible, ContainerError> {
+    let failed = ContainerError::prepare;
+    let spec = &start.spec;
+    let terminal = start.terminal.as_ref();
+    let mut keep = vec![reporter.0.as_raw_fd()];
+    keep.extend(start.stdio.iter().map(AsRawFd::as_raw_fd));
+    keep.extend(start.made.tree.iter().map(AsRawFd::as_raw_fd));
+    keep.extend(
+        terminal
+            .iter()
+            .flat_map(|terminal| [terminal.tree.as_raw_fd(), terminal.peer.as_raw_fd()]),
+    );
+    close_all_but(&keep).map_err(failed("closing descriptors"))?;
+    rustix::process::setsid().map_err(failed("setsid"))?;
+
+    let steps = plan(spec, &launch.machine);
+    let root = Builder::new(start, launch, reporter)?.build(&steps)?;
+    rustix::system::sethostname(spec.hostname.as_bytes()).map_err(failed("the host name"))?;
+    if spec.network == Network::None {
+        raise_loopback().map_err(failed("loopback"))?;
+    }
+    if spec.security.privileged || spec.security.unfiltered {
+        // a filter keeps the others from keys; who gets none gets a keyring of its own
+        let _ = crate::sys::process::join_new_session_keyring();
+    }
+    rustix::process::fchdir(&root)
+        .and_then(|()| rustix::process::pivot_root(".", "."))
+        .and_then(|()| unmount(".", UnmountFlags::DETACH))
+        .and_then(|()| rustix::process::chdir("/"))
+        .map_err(failed("changing the root"))?;
+    drop(root);
+
+    let [stdin, stdout, stderr] = match (terminal, start.stdio.as_slice()) {
+        (Some(terminal), _) => {
+            rustix::process::ioctl_tiocsctty(&terminal.peer).map_err(failed("the terminal"))?;
+            [&terminal.peer; 3].map(Some)
+        }
+        (None, [stdin, stdout, stderr]) => [stdin, stdout, stderr].map(Some),
+        // the launcher's own three are /dev/null and its caller's standard error
+        (None, _) => [None; 3],
+    };
+    stdio(stdin, stdout, stderr)
+        .map_err(|error| rustix::io::Errno::from_raw_os_error(error as i32))
+        .map_err(failed("standard descriptors"))?;
+    close_all_but(&[reporter.0.as_raw_fd()]).map_err(failed("closing descriptors"))?;
+
+    let who = process::identify(&spec.process)?;
+    let env = process::environment(&spec.process, &start.secret_env, who.uid)?;
+    process::enter_directory(&spec.process.cwd, &who)?;
+    process::limits(&spec.process)?;
+    if spec.process.init {
+        init::stay_in_front(reporter)?;
+    }
+    let rights = Rights {
+        capabilities: start.capabilities,
+        ambient: spec.security.privileged,
+        filter: start.filter.as_deref(),
+        scoped: spec.network == Network::Host && !spec.security.privileged,
+        no_new_privileges: spec.process.no_new_privileges,
+    };
+    process::become_user(&who, &rights, launch)?;
+    Err(process::execute(&spec.process.args, &env))
+}
+
+fn stdio(
+    stdin: Option<&OwnedFd>,
+    stdout: Option<&OwnedFd>,
+    stderr: Option<&OwnedFd>,
+) -> nix::Result<()> {
+    if let Some(fd) = stdin {
+        dup2_stdin(fd)?;
+    }
+    if let Some(fd) = stdout {
+        dup2_stdout(fd)?;
+    }
+    match stderr {
+        Some(fd) => dup2_stderr(fd),
+        None => dup2_stderr(std::io::stdin()),
+    }
+}

@@ -1,0 +1,442 @@
+//! Applies a plan in a container's new mount namespace. Every target is opened when its turn comes,
+//! relative to descriptors, and mounted on by descriptor: between looking and mounting nobody can
+//! put another thing there. Knows no policy; that is in the plan.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, makedev};
+use rustix::io::Errno;
+use rustix::mount::MountAttrFlags;
+
+use super::report::Reporter;
+use super::root::{Launch, host};
+use super::start::Start;
+use super::tree;
+use crate::container::error::ContainerError;
+use crate::container::plan::{Place, Step, Tree};
+
+/// How many links a target may go through.
+const MAX_LINKS: usize = 40;
+const PROC_SUPER_MAGIC: i64 = 0x9fa0;
+
+/// A container's root in the making.
+pub(super) struct Builder<'a> {
+    launch: &'a Launch,
+    reporter: &'a Reporter,
+    root: OwnedFd,
+    root_device: u64,
+    standard: Vec<(&'static str, OwnedFd)>,
+    made: Option<&'a OwnedFd>,
+    terminals: Option<&'a OwnedFd>,
+}
+
+impl<'a> Builder<'a> {
+    /// Mounts the root file system of `start`, at a place where only this process sees it.
+    pub(super) fn new(
+        start: &'a Start,
+        launch: &'a Launch,
+        reporter: &'a Reporter,
+    ) -> Result<Self, ContainerError> {
+        let root = tree::overlay(&start.spec.root, &launch.machine)?;
+        let failed = failed("the root file system", "/");
+        tree::attach_at(&root, "/root").map_err(&failed)?;
+        let made = start.made.tree.as_ref();
+        if let Some(made) = made {
+            tree::attach_at(made, "/scratch").map_err(&failed)?;
+        }
+        Ok(Self {
+            launch,
+            reporter,
+            root_device: rustix::fs::fstat(&root).map_err(&failed)?.st_dev,
+            root,
+            standard: Vec::new(),
+            made,
+            terminals: start.terminal.as_ref().map(|terminal| &terminal.tree),
+        })
+    }
+
+    /// Applies the steps, and gives the root.
+    pub(super) fn build(mut self, steps: &[Step]) -> Result<OwnedFd, ContainerError> {
+        for step in steps {
+            self.apply(step)?;
+        }
+        Ok(self.root)
+    }
+
+    fn apply(&mut self, step: &Step) -> Result<(), ContainerError> {
+        match step {
+            Step::Mount {
+                tree,
+                at,
+                readonly,
+                nosuid,
+                noexec,
+            } => {
+                let mut attributes = MountAttrFlags::empty();
+                attributes.set(MountAttrFlags::MOUNT_ATTR_RDONLY, *readonly);
+                attributes.set(MountAttrFlags::MOUNT_ATTR_NOSUID, *nosuid);
+                attributes.set(MountAttrFlags::MOUNT_ATTR_NOEXEC, *noexec);
+                self.mount(tree, at, attributes)
+            }
+            Step::AllDevices => self.all_devices(),
+            Step::Link { name, to } => rustix::fs::symlinkat(*to, self.standard("dev")?, *name)
+                .map_err(failed("a link", name)),
+            Step::MaskProc(path) => self.mask("proc", path),
+            Step::MaskSys(path) => self.mask("sys", path),
+            Step::ProtectProc(path) => self.protect("proc", path),
+            Step::SealRoot => tree::restrict(&self.root, MountAttrFlags::MOUNT_ATTR_RDONLY, false)
+                .map_err(failed("a read-only root", "/")),
+        }
+    }
+
+    fn mount(
+        &mut self,
+        tree: &Tree,
+        at: &Place,
+        attributes: MountAttrFlags,
+    ) -> Result<(), ContainerError> {
+        let shown = target_name(at);
+        let made = self.make(tree, &shown, attributes)?;
+        let failed = failed(&what(tree), &shown);
+        let is_directory = rustix::fs::fstat(&made)
+            .map(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+            .map_err(&failed)?;
+        let target = match at {
+            Place::Standard(name) => self.standard_directory(name).map_err(&failed)?,
+            Place::Path(path) => self.target(path, is_directory).map_err(&failed)?,
+            Place::Dev(name) => {
+                let dev = self.standard("dev")?;
+                create(dev, name, is_directory).map_err(&failed)?;
+                tree::without_links(dev, name).map_err(&failed)?
+            }
+            Place::Sys(path) => match tree::without_links(self.standard("sys")?, path) {
+                Err(Errno::NOENT) => return Ok(()),
+                target => target.map_err(&failed)?,
+            },
+        };
+        if matches!(at, Place::Path(_)) {
+            let inside = rustix::fs::fstatfs(&target).map_err(&failed)?.f_type;
+            if inside as i64 == PROC_SUPER_MAGIC {
+                return Err(ContainerError::Invalid {
+                    why: format!("nothing can be mounted inside /proc (`{shown}`)"),
+                });
+            }
+        }
+        tree::attach(&made, &target).map_err(&failed)?;
+        if let Place::Standard(name) = at {
+            self.standard.push((name, made));
+        }
+        Ok(())
+    }
+
+    /// Makes a tree, restricted.
+    fn make(
+        &self,
+        tree: &Tree,
+        target: &str,
+        attributes: MountAttrFlags,
+    ) -> Result<OwnedFd, ContainerError> {
+        let failed = failed(&what(tree), target);
+        let nodev = attributes | MountAttrFlags::MOUNT_ATTR_NODEV;
+        let source = |path: &std::path::Path| {
+            let path = path.display().to_string();
+            let failed = &failed;
+            move |cause: Errno| match cause {
+                Errno::NOENT | Errno::NOTDIR => ContainerError::MissingSource {
+                    path: path.clone(),
+                    target: target.to_owned(),
+                },
+                cause => failed(cause),
+            }
+        };
+        let restricted = |copy: OwnedFd, attributes, recursive| {
+            tree::restrict(&copy, attributes, recursive)
+                .map(|()| copy)
+                .map_err(&failed)
+        };
+        match tree {
+            Tree::Proc => tree::filesystem("proc", &[], nodev).map_err(failed),
+            Tree::OwnSys => tree::filesystem("sysfs", &[], nodev).map_err(failed),
+            Tree::Cgroup => tree::filesystem("cgroup2", &[], nodev).map_err(failed),
+            Tree::Queues => tree::filesystem("mqueue", &[], nodev).map_err(failed),
+            Tree::Sys => {
+                let copy = tree::copy(CWD, "/sys", true).map_err(&failed)?;
+                restricted(copy, nodev, true)
+            }
+            Tree::Tmpfs { size, mode } => {
+                let mode = format!("{mode:o}");
+                let size = size.map(|size| size.to_string());
+                let mut options = vec![("mode", mode.as_str())];
+                options.extend(size.as_deref().map(|size| ("size", size)));
+                tree::filesystem("tmpfs", &options, nodev).map_err(failed)
+            }
+            Tree::Terminals { tty_group } => match self.terminals {
+                Some(made) => super::duplicate(made).map_err(failed),
+                None => terminals(*tty_group, attributes).map_err(failed),
+            },
+            Tree::Device(name) => restricted(device(name).map_err(&failed)?, attributes, false),
+            Tree::Console => {
+                let pts = self.standard("dev")?;
+                let console = tree::copy(pts, "pts/0", false).map_err(&failed)?;
+                restricted(console, attributes, false)
+            }
+            Tree::Store(path) => {
+                let text = path.to_str().unwrap_or("..");
+                let place = tree::without_links(store().map_err(&failed)?, text);
+                let copy = tree::copy(place.map_err(source(path))?, "", false);
+                restricted(copy.map_err(&failed)?, nodev, false)
+            }
+            Tree::Host(path) => {
+                let (root, rest) = host(&self.launch.host_sources, path).ok_or_else(|| {
+                    ContainerError::UnannouncedSource {
+                        path: path.display().to_string(),
+                    }
+                })?;
+                let root = rustix::fs::open(root, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+                    .map_err(&failed)?;
+                let place = match rest.to_str() {
+                    Some("") => root,
+                    rest => tree::inside(&root, rest.unwrap_or("..")).map_err(source(path))?,
+                };
+                let copy = tree::copy(place, "", true).map_err(&failed)?;
+                restricted(copy, nodev, true)
+            }
+            Tree::Layers { stack, path } => {
+                let stack = tree::overlay(stack, &self.launch.machine)?;
+                // a copy can be taken only of what is attached somewhere
+                tree::attach_at(&stack, "/scratch").map_err(&failed)?;
+                let place = tree::inside(&stack, path).map_err(source(path.as_ref()))?;
+                let copy = tree::copy(place, "", false).map_err(&failed)?;
+                restricted(copy, nodev, false)
+            }
+            Tree::Made(name) => {
+                let made = self.made.ok_or(Errno::NOENT).map_err(&failed)?;
+                let copy = tree::copy(made, name, false).map_err(&failed)?;
+                restricted(copy, nodev, false)
+            }
+        }
+    }
+
+    fn all_devices(&mut self) -> Result<(), ContainerError> {
+        let failed = failed("the devices", "/dev");
+        let host = rustix::fs::open(
+            "/dev",
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .map_err(&failed)?;
+        let dev = self.standard("dev")?;
+        for entry in rustix::fs::Dir::read_from(&host).map_err(&failed)? {
+            let entry = entry.map_err(&failed)?;
+            let Ok(name) = entry.file_name().to_str() else {
+                continue;
+            };
+            let kind = rustix::fs::statat(&host, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)
+                .map(|stat| FileType::from_raw_mode(stat.st_mode));
+            if !matches!(kind, Ok(FileType::CharacterDevice | FileType::BlockDevice))
+                || ["ptmx", "console"].contains(&name)
+            {
+                continue;
+            }
+            let copy = tree::copy(&host, name, false).map_err(&failed)?;
+            create(dev, name, false).map_err(&failed)?;
+            let target = tree::without_links(dev, name).map_err(&failed)?;
+            tree::restrict(&copy, MountAttrFlags::MOUNT_ATTR_NOEXEC, false).map_err(&failed)?;
+            tree::attach(&copy, target).map_err(&failed)?;
+        }
+        Ok(())
+    }
+
+    fn mask(&self, base: &'static str, path: &str) -> Result<(), ContainerError> {
+        let failed = failed("a mask", &format!("/{base}/{path}"));
+        let target = match tree::without_links(self.standard(base)?, path) {
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
+            target => target.map_err(&failed)?,
+        };
+        let kind = rustix::fs::fstat(&target).map_err(&failed)?.st_mode;
+        let over = if FileType::from_raw_mode(kind) == FileType::Directory {
+            tree::copy(CWD, "/empty", false)
+        } else {
+            device("null")
+        };
+        tree::attach(&over.map_err(&failed)?, &target).map_err(&failed)
+    }
+
+    fn protect(&self, base: &'static str, path: &str) -> Result<(), ContainerError> {
+        let failed = failed("a read-only path", &format!("/{base}/{path}"));
+        let target = match tree::without_links(self.standard(base)?, path) {
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
+            target => target.map_err(&failed)?,
+        };
+        let copy = tree::copy(&target, "", true).map_err(&failed)?;
+        tree::restrict(&copy, MountAttrFlags::MOUNT_ATTR_RDONLY, true).map_err(&failed)?;
+        tree::attach(&copy, &target).map_err(&failed)
+    }
+
+    fn standard(&self, name: &str) -> Result<&OwnedFd, ContainerError> {
+        self.standard
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, mount)| mount)
+            .ok_or_else(|| failed("a plan out of order", name)(Errno::NOENT))
+    }
+
+    /// A directory that every system has; made, and kept, when this one has not.
+    fn standard_directory(&self, name: &str) -> Result<OwnedFd, Errno> {
+        match tree::without_links(&self.root, name) {
+            Err(Errno::NOENT) => {
+                rustix::fs::mkdirat(&self.root, name, Mode::from_raw_mode(0o755))?;
+                tree::without_links(&self.root, name)
+            }
+            found => found,
+        }
+    }
+
+    /// Opens a target, making what is missing of it.
+    fn target(&self, path: &str, directory: bool) -> Result<OwnedFd, Errno> {
+        let mut path = path.to_owned();
+        for _ in 0..MAX_LINKS {
+            match tree::inside(&self.root, &path) {
+                Err(Errno::NOENT) => match self.complete(&path, directory)? {
+                    Some(relinked) => path = relinked,
+                    None => return tree::inside(&self.root, &path),
+                },
+                found => return found,
+            }
+        }
+        Err(Errno::LOOP)
+    }
+
+    /// Makes the missing components of `path`; gives another path to try when a link that leads
+    /// nowhere stands in the way.
+    fn complete(&self, path: &str, directory: bool) -> Result<Option<String>, Errno> {
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        let mut known = String::new();
+        for (index, part) in parts.iter().enumerate() {
+            let next = format!("{known}/{part}");
+            match tree::inside(&self.root, &next) {
+                Ok(_) => {}
+                Err(Errno::NOENT) => {
+                    let parent = tree::inside(&self.root, &known)?;
+                    let last = index + 1 == parts.len();
+                    match create(&parent, part, directory || !last) {
+                        Ok(true) => self.note(&parent, part),
+                        Ok(false) => {
+                            let link = rustix::fs::readlinkat(&parent, *part, Vec::new())?;
+                            let link = link.to_str().map_err(|_| Errno::ILSEQ)?.to_owned();
+                            let rest = parts[index + 1..].join("/");
+                            return Ok(Some(if link.starts_with('/') {
+                                format!("{link}/{rest}")
+                            } else {
+                                format!("{known}/{link}/{rest}")
+                            }));
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+            known = next;
+        }
+        Ok(None)
+    }
+
+    /// Reports a stub, if it is in the root file system and not in something mounted on it.
+    fn note(&self, parent: &OwnedFd, name: &str) {
+        let in_root = rustix::fs::fstat(parent).is_ok_and(|stat| stat.st_dev == self.root_device);
+        let path = format!("/proc/self/fd/{}", parent.as_raw_fd());
+        if let Ok(path) = rustix::fs::readlinkat(CWD, path, Vec::new())
+            && in_root
+            && let Some(below) = path
+                .to_str()
+                .ok()
+                .and_then(|path| path.strip_prefix("/root"))
+        {
+            self.reporter
+                .stub(format!("{below}/{name}").trim_start_matches('/'));
+        }
+    }
+}
+
+/// A new instance of terminals.
+pub(super) fn terminals(tty_group: bool, attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
+    let mut options = vec![("mode", "620"), ("ptmxmode", "666")];
+    if tty_group {
+        options.push(("gid", "5"));
+    }
+    tree::filesystem("devpts", &options, attributes)
+}
+
+/// A device of the launcher's /dev, if it is what its name says.
+fn device(name: &str) -> Result<OwnedFd, Errno> {
+    let numbers = match name {
+        "null" => (1, 3),
+        "zero" => (1, 5),
+        "full" => (1, 7),
+        "random" => (1, 8),
+        "urandom" => (1, 9),
+        "tty" => (5, 0),
+        _ => return Err(Errno::NODEV),
+    };
+    let copy = tree::copy(CWD, &format!("/dev/{name}"), false)?;
+    let stat = rustix::fs::fstat(&copy)?;
+    let is_device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
+    if !is_device || stat.st_rdev != makedev(numbers.0, numbers.1) {
+        return Err(Errno::NODEV);
+    }
+    Ok(copy)
+}
+
+fn store() -> Result<OwnedFd, Errno> {
+    rustix::fs::open("/store", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// Makes an empty file or directory; false when the name is taken.
+fn create(parent: &OwnedFd, name: &str, directory: bool) -> Result<bool, Errno> {
+    let made = if directory {
+        rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755))
+    } else {
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+        rustix::fs::openat(parent.as_fd(), name, flags, Mode::from_raw_mode(0o644)).map(drop)
+    };
+    match made {
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn target_name(at: &Place) -> String {
+    match at {
+        Place::Standard(name) => format!("/{name}"),
+        Place::Path(path) => path.clone(),
+        Place::Dev(name) => format!("/dev/{name}"),
+        Place::Sys(path) => format!("/sys/{path}"),
+    }
+}
+
+fn what(tree: &Tree) -> String {
+    match tree {
+        Tree::Proc => "proc".to_owned(),
+        Tree::Sys | Tree::OwnSys => "sysfs".to_owned(),
+        Tree::Cgroup => "cgroup2".to_owned(),
+        Tree::Tmpfs { .. } => "a tmpfs".to_owned(),
+        Tree::Device(name) => format!("the device {name}"),
+        Tree::Terminals { .. } => "devpts".to_owned(),
+        Tree::Console => "the console".to_owned(),
+        Tree::Queues => "mqueue".to_owned(),
+        Tree::Store(path) => format!("`{}` of the store", path.display()),
+        Tree::Host(path) => format!("`{}` of the host", path.display()),
+        Tree::Layers { path, .. } => format!("`{path}` of other layers"),
+        Tree::Made(_) => "a file made for this container".to_owned(),
+    }
+}
+
+fn failed(what: &str, target: &str) -> impl Fn(Errno) -> ContainerError + use<> {
+    let (what, target) = (what.to_owned(), target.to_owned());
+    move |cause| ContainerError::Mount {
+        what: what.clone(),
+        target: target.clone(),
+        cause: cause.into(),
+    }
+}

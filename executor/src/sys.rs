@@ -1,1 +1,0 @@
-//! The system calls that neither nix nor rustix has; the only unsafe code of the project.

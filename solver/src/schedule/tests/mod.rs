@@ -1,0 +1,4 @@
+//! The solve on integers: a layer is a number, a step computes one, and every call is counted.
+
+mod caching;
+mod world;
