@@ -11,16 +11,20 @@
 //! - [`compress`]: packing and unpacking, on all cores
 //! - [`blob`]: where blobs come from and go to, verified on the way
 //! - [`layout`]: images in files, OCI's and Docker's
+//! - [`http`]: files from the network, and what all connections share
+//! - [`registry`]: manifests and blobs from and to registries
 //! - [`config`]: what a container of the image starts with, and how the image came to be
 
 pub mod blob;
 pub mod compress;
 pub mod config;
 pub mod digest;
+pub mod http;
 pub mod layout;
 pub mod manifest;
 pub mod platform;
 pub mod reference;
+pub mod registry;
 pub mod tar;
 
 pub use config::{ContainerConfig, Healthcheck, History, ImageConfig, RootFs};
