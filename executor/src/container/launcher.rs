@@ -99,7 +99,7 @@ impl Launcher {
         let setup = Setup {
             store_root: options.store_root.clone(),
             host_sources: options.host_sources.clone(),
-            root: crate::namespace::is_initial(),
+            root: crate::namespace::is_initial() && crate::namespace::is_admin(),
         };
         let control = launcher.control();
         wire::send(&control, &setup, &[], &[]).map_err(launch("setup"))?;

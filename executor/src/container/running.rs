@@ -126,7 +126,7 @@ impl Running {
         let mut open = [true; 2];
         let mut killed = false;
         if let Some(exit) = self.early.take() {
-            self.drain(&mut buffer, &mut open, on_output);
+            self.drain(&mut buffer, open, on_output);
             return exit;
         }
         loop {
@@ -141,7 +141,7 @@ impl Running {
                 }
             }
             if talks && let Reply::Ended(exit) = self.next()? {
-                self.drain(&mut buffer, &mut open, on_output);
+                self.drain(&mut buffer, open, on_output);
                 return exit;
             }
         }
@@ -197,11 +197,11 @@ impl Running {
     fn drain(
         &mut self,
         buffer: &mut [u8],
-        open: &mut [bool; 2],
+        open: [bool; 2],
         on_output: &mut dyn FnMut(Stream, &[u8]),
     ) {
-        for at in 0..self.outputs.len() {
-            while open[at] && self.read(at, buffer, on_output) == Got::Bytes {}
+        for (at, open) in open.iter().enumerate().take(self.outputs.len()) {
+            while *open && self.read(at, buffer, on_output) == Got::Bytes {}
         }
     }
 

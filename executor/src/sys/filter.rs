@@ -39,13 +39,27 @@ pub fn load_seccomp(program: &[Instruction]) -> Result<(), Errno> {
         .map(|_| ())
 }
 
+/// The version of Landlock that the kernel has; 0 for none.
+pub fn landlock_version() -> i64 {
+    const VERSION: libc::c_uint = 1;
+    // SAFETY: asking for the version takes no structure
+    let version = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            std::ptr::null::<u8>(),
+            0,
+            VERSION,
+        )
+    };
+    version.max(0)
+}
+
 /// Shuts abstract Unix sockets of other domains and signals to them, with a Landlock scope. Gives
 /// false when the kernel has none (before 6.12). Needs `CAP_SYS_ADMIN` or no_new_privs.
 ///
 /// # Errors
 /// As landlock_restrict_self(2).
 pub fn scope_abstract_sockets() -> Result<bool, Errno> {
-    const VERSION: libc::c_uint = 1;
     const SCOPE_ABSTRACT_UNIX_SOCKET: u64 = 1;
     #[repr(C)]
     struct Ruleset {
@@ -53,10 +67,7 @@ pub fn scope_abstract_sockets() -> Result<bool, Errno> {
         handled_access_net: u64,
         scoped: u64,
     }
-    let nothing = std::ptr::null::<Ruleset>();
-    // SAFETY: asking for the version takes no structure
-    let version = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, nothing, 0, VERSION) };
-    if version < 6 {
+    if landlock_version() < 6 {
         return Ok(false);
     }
     let ruleset = Ruleset {

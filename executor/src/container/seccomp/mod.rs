@@ -42,7 +42,7 @@ fn run(program: &[Instruction], machine: u32, number: u32, args: [u64; 6]) -> u3
         ARCH => machine,
         _ => {
             let arg = args[(offset as usize - 16) / 8];
-            (if (offset - 16) % 8 == 0 {
+            (if (offset - 16).is_multiple_of(8) {
                 arg
             } else {
                 arg >> 32

@@ -48,7 +48,7 @@ pub fn launcher_main() -> i32 {
         Err(cause) => {
             let refused: Result<(), _> = Err(ContainerError::Namespaces {
                 cause: cause.into(),
-                cure: crate::namespace::cure().to_owned(),
+                cure: crate::namespace::cure(),
             });
             let _ = wire::receive(&control);
             let _ = wire::send(&control, &refused, &[], &[]);

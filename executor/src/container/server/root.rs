@@ -98,9 +98,7 @@ fn sources(setup: &Setup) -> Result<Sources, ContainerError> {
     });
     let hosts = hosts.collect::<Result<_, _>>()?;
     let store = setup.store_root.to_str().ok_or(Errno::INVAL);
-    let store = store
-        .and_then(|store| either(store))
-        .map_err(failed("the store"))?;
+    let store = store.and_then(either).map_err(failed("the store"))?;
     // an unprivileged namespace may not look under /dev/pts and the like, so it gets no /dev
     let dev = tree::copy(CWD, "/dev", false).ok();
     let mut devices = Vec::new();

@@ -137,7 +137,7 @@ fn clone(
         Ok(Cloned::Parent { pid, pidfd }) => Ok((pid, pidfd, Report::new(read))),
         Err(cause) => Err(ContainerError::Namespaces {
             cause: cause.into(),
-            cure: crate::namespace::cure().to_owned(),
+            cure: crate::namespace::cure(),
         }),
     }
 }
