@@ -6,10 +6,10 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
+use nix::sched::{CloneFlags, unshare};
 use rustix::io::Errno;
 use rustix::mount::{FsOpenFlags, fsconfig_set_string, fsopen};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::thread::UnshareFlags;
 
 use super::ids::{self, Range};
 use super::{NamespaceError, Report, Tier, cure, is_admin, is_initial};
@@ -169,9 +169,9 @@ fn become_root() -> Result<Mapped, NamespaceError> {
         .has_many()
         .then(|| Helper::start(&granted))
         .transpose()?;
-    rustix::thread::unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNS).map_err(|cause| {
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).map_err(|cause| {
         NamespaceError::Refused {
-            cause: cause.into(),
+            cause: crate::container::Errno(cause as i32),
             cure: cure(),
         }
     })?;

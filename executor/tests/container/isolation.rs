@@ -101,7 +101,7 @@ fn capabilities(fixture: &Fixture) {
         assert_eq!(status(&root, name), "0000000000000000", "{name}");
     }
     let mut spec = fixture.spec("cat /proc/self/status; id -G");
-    spec.process.user = "app".to_owned();
+    spec.process.user = "app".into();
     match fixture.run(&spec) {
         Ok(said) => {
             for name in ["CapEff", "CapPrm", "CapInh", "CapAmb"] {

@@ -258,8 +258,8 @@ fn scratch(fixture: &Fixture) {
     std::fs::create_dir(busybox.parent().unwrap()).unwrap();
     std::fs::copy(offered, &busybox).unwrap();
     spec.mounts = vec![mount("/b", MountSource::Store("tool/busybox".into()))];
-    spec.process.args[0] = "/busybox".to_owned();
-    spec.mounts[0].target = "/busybox".to_owned();
+    spec.process.args[0] = "/busybox".into();
+    spec.mounts[0].target = "/busybox".into();
     assert_eq!(fixture.run(&spec).unwrap().out, "from nothing\n");
 }
 

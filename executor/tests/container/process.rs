@@ -24,7 +24,7 @@ fn users(fixture: &Fixture) {
     ];
     for (user, wanted) in cases {
         let mut spec = fixture.spec("echo $(id -u) $(id -g) $(id -G) $HOME");
-        spec.process.user = user.to_owned();
+        spec.process.user = user.into();
         match fixture.run(&spec) {
             Ok(said) => assert_eq!(said.out.trim(), wanted, "{user}: {said:?}"),
             Err(ContainerError::UnmappedId { .. }) => eprintln!("SKIPPED: {user} is not mapped"),
@@ -33,7 +33,7 @@ fn users(fixture: &Fixture) {
     }
     for (user, wanted) in [("nosuch", "no user"), ("app:nosuch", "no group")] {
         let mut spec = fixture.spec("true");
-        spec.process.user = user.to_owned();
+        spec.process.user = user.into();
         let error = fixture.run(&spec).unwrap_err().to_string();
         assert!(error.contains(wanted), "{error}");
     }
@@ -57,21 +57,21 @@ fn environment(fixture: &Fixture) {
 
 fn directory(fixture: &Fixture) {
     let mut spec = fixture.spec("pwd; stat -c '%u %g %a' . ..");
-    spec.process.cwd = "/new/deep".to_owned();
+    spec.process.cwd = "/new/deep".into();
     assert_eq!(
         fixture.run(&spec).unwrap().out,
         "/new/deep\n0 0 755\n0 0 755\n"
     );
     let mut spec = fixture.spec("pwd; stat -c '%u %g %a' . ..");
-    spec.process.cwd = "/new/deep".to_owned();
-    spec.process.user = "1000:1001".to_owned();
+    spec.process.cwd = "/new/deep".into();
+    spec.process.user = "1000:1001".into();
     match fixture.run(&spec) {
         Ok(said) => assert_eq!(said.out, "/new/deep\n1000 1001 755\n1000 1001 755\n"),
         Err(error) => eprintln!("SKIPPED: another user's directory: {error}"),
     }
     for bad in ["relative", "/etc/passwd", "/proc/self/fd/3"] {
         let mut spec = fixture.spec("true");
-        spec.process.cwd = bad.to_owned();
+        spec.process.cwd = bad.into();
         let error = fixture.run(&spec).unwrap_err();
         assert!(
             matches!(error, ContainerError::WorkingDirectory { .. }),
