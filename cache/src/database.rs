@@ -15,7 +15,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use crate::store::StoreError;
 
 /// How long a write waits for the writers before it; SQLite's waiting is not fair.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A write-ahead log above this many bytes is folded into the database when its last user closes it;
 /// below, the next opening reads it in less time than the two flushes take.

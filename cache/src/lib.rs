@@ -9,15 +9,20 @@
 //! - [`select`]: which files of a tree a step uses, and their digest
 
 mod ballast;
+pub mod blobs;
+pub mod builds;
 pub mod context;
 mod database;
 mod disk;
 pub mod explain;
+pub mod images;
 pub mod layer;
 pub mod leases;
 pub mod listings;
 mod memos;
+pub mod mounts;
 pub mod pins;
+pub mod prune;
 pub mod records;
 pub mod select;
 pub mod snapshot;

@@ -120,6 +120,24 @@ impl Store {
         Ok(Some(pin))
     }
 
+    /// Pins anything that has a name, for as long as this process lives.
+    pub(crate) fn pin_object(&self, name: &str) -> Result<(), StoreError> {
+        let id = LayerId(name.to_owned());
+        if self.held().add(std::slice::from_ref(&id)).is_empty() {
+            return Ok(());
+        }
+        let owner = self.owner()?;
+        let db = self.database();
+        db.write("pin a blob", |transaction| {
+            transaction
+                .prepare_cached("INSERT OR IGNORE INTO pins VALUES (?1, ?2)")
+                .and_then(|mut pin| pin.execute([owner.name(), name]))
+                .map_err(db.error("pin a blob"))
+        })?;
+        self.held().made(&id);
+        Ok(())
+    }
+
     /// Pins a stack for a container, until [`release`](Self::release) or until its directory under
     /// [`containers_dir`](Self::containers_dir) is gone. Whether it could is the answer.
     pub fn hold(&self, container: &str, layers: &[LayerId]) -> Result<bool, StoreError> {

@@ -14,11 +14,11 @@ CREATE TABLE layers (
 CREATE UNIQUE INDEX layers_by_diff_id ON layers (diff_id) WHERE diff_id IS NOT NULL;
 CREATE INDEX layers_unflushed ON layers (boot) WHERE boot IS NOT NULL;
 
--- What a process reads or has just made; void once the lock of its owner file is free.
+-- Layers and blobs (`sha256:…`) that a process reads or has just made; void once the lock of its owner file is free.
 CREATE TABLE pins (
     owner TEXT NOT NULL,
-    layer TEXT NOT NULL,
-    PRIMARY KEY (owner, layer)
+    object TEXT NOT NULL,
+    PRIMARY KEY (owner, object)
 ) WITHOUT ROWID;
 
 -- A key and the whole stack (layer ids, lowest first, separated by spaces) that its step left;
@@ -87,32 +87,13 @@ CREATE TABLE image_names (
 ) WITHOUT ROWID;
 CREATE INDEX image_names_by_manifest ON image_names (manifest);
 
--- One past build, and its steps in the order of the Dockerfile.
-CREATE TABLE builds (
-    id TEXT PRIMARY KEY,
-    started INTEGER NOT NULL,
-    elapsed_us INTEGER,
-    project TEXT NOT NULL,
-    dockerfile TEXT NOT NULL,
-    target TEXT NOT NULL,
-    result TEXT NOT NULL,
-    message TEXT NOT NULL,
-    image BLOB,
-    owner TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX builds_by_time ON builds (started);
-CREATE TABLE steps (
-    build TEXT NOT NULL,
-    position INTEGER NOT NULL,
-    stage TEXT NOT NULL,
-    step INTEGER NOT NULL,
-    name TEXT NOT NULL,
-    outcome TEXT NOT NULL,
-    key BLOB,
-    reason TEXT NOT NULL,
-    explanation TEXT NOT NULL,
-    elapsed_us INTEGER NOT NULL,
-    PRIMARY KEY (build, position)
+-- The blob that a layer becomes in one compressed form.
+CREATE TABLE forms (
+    layer TEXT NOT NULL,
+    form TEXT NOT NULL,
+    blob BLOB NOT NULL,
+    description BLOB NOT NULL,
+    PRIMARY KEY (layer, form)
 ) WITHOUT ROWID;
 
 -- A directory under mounts/v1/<id>; many of one identity when they are private.
@@ -122,9 +103,9 @@ CREATE TABLE mounts (
     created INTEGER NOT NULL,
     used INTEGER NOT NULL,
     uses INTEGER NOT NULL,
-    size INTEGER NOT NULL,
+    size INTEGER,
     retired INTEGER NOT NULL
-) WITHOUT ROWID;
+);
 CREATE INDEX mounts_by_identity ON mounts (identity);
 
 -- Small answers worth remembering, by what was asked.

@@ -94,12 +94,15 @@ fn check_root(root: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Bits of a mode that speak of the group and of others.
+const OTHERS: u32 = 6;
+
 fn check_mode(root: &Path) -> Result<(), StoreError> {
     let mode = std::fs::metadata(root)
         .map_err(StoreError::io("open", root))?
         .mode()
         & 0o7777;
-    if mode & 0o077 == 0 {
+    if mode.trailing_zeros() >= OTHERS {
         return Ok(());
     }
     Err(StoreError::Mode {

@@ -70,6 +70,20 @@ impl Owner {
     }
 }
 
+impl Owner {
+    /// Removes what [`fresh`](Self::fresh) named with this kind and is still there.
+    pub(crate) fn clear(&self, kind: &str) -> Result<(), StoreError> {
+        let prefix = format!("{kind}-");
+        for entry in std::fs::read_dir(&self.dir).map_err(StoreError::io("list", &self.dir))? {
+            let entry = entry.map_err(StoreError::io("list", &self.dir))?;
+            if entry.file_name().to_string_lossy().starts_with(&prefix) {
+                remove::tree(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Drop for Owner {
     fn drop(&mut self) {
         // What cannot be removed stays with its lock file, for somebody with more rights.

@@ -93,6 +93,7 @@ fn an_id_map_is_noted_once_and_then_binding() {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a test that skips says so")]
 fn a_directory_that_cannot_be_written_is_an_error_with_its_cure() {
     if rustix::process::geteuid().is_root() {
         eprintln!("SKIPPED: root may write everywhere");
@@ -115,7 +116,7 @@ fn a_layer_gets_a_name_a_row_and_a_pin() {
             .database()
             .read("look", |c| {
                 c.query_row(
-                    "SELECT change, (SELECT count(*) FROM pins WHERE layer = id) FROM layers WHERE id = ?1",
+                    "SELECT change, (SELECT count(*) FROM pins WHERE object = id) FROM layers WHERE id = ?1",
                     [&id.0],
                     |row| Ok((row.get(0)?, row.get(1)?)),
                 )

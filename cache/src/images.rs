@@ -1,0 +1,528 @@
+//! Images: which names lead to which manifest, and what each of them shows.
+//!
+//! An image is a manifest. People know it by names, and by its id, which is the digest of its
+//! configuration, as in Docker; two compressions of one image are two manifests with one id. The
+//! rules for finding and removing are Docker's. Knows no containers: who removes says what is used.
+
+use image::{Digest, ImageRef};
+use rusqlite::{Connection, Transaction, params};
+
+use crate::database::now;
+use crate::snapshot::Snapshot;
+use crate::store::{Store, StoreError};
+
+/// An image of the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredImage {
+    /// Its manifest, or the index that it was pulled by.
+    pub manifest: Digest,
+    /// Its configuration: the id that people see.
+    pub config: Digest,
+    /// Its names, canonical, sorted; those with a digest are not tags. An image without tags is dangling.
+    pub names: Vec<String>,
+    /// Its files; none if it was not unpacked, or what it was unpacked to is gone.
+    pub snapshot: Option<Snapshot>,
+    /// Bytes of its uncompressed layers.
+    pub size: u64,
+    /// When it was made, in seconds since 1970, as its configuration has it.
+    pub created: i64,
+}
+
+/// An image to be stored.
+#[derive(Debug, Clone)]
+pub struct NewImage<'a> {
+    /// Its manifest.
+    pub manifest: Digest,
+    /// Its configuration.
+    pub config: Digest,
+    /// All blobs that it needs beside these two: layers, an index above the manifest. Missing ones
+    /// (a layer that was only unpacked) are allowed.
+    pub blobs: &'a [Digest],
+    /// Its files, if they are there.
+    pub snapshot: Option<&'a Snapshot>,
+    /// Bytes of its uncompressed layers.
+    pub size: u64,
+    /// When it was made, in seconds since 1970.
+    pub created: i64,
+}
+
+/// Why an image could not be found or removed. The messages are Docker's.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// Nothing has this name or id.
+    #[error("No such image: {0}")]
+    Unknown(String),
+    /// An id's beginning that many have.
+    #[error("multiple IDs found with provided prefix: {0}")]
+    Ambiguous(String),
+    /// A container needs it.
+    #[error(
+        "conflict: unable to delete {id} ({force}) - image is being used by {state} container {container}",
+        force = if *.running { "cannot be forced" } else { "must be forced" },
+        state = if *.running { "running" } else { "stopped" }
+    )]
+    Used {
+        /// What was asked for, or the short id.
+        id: String,
+        /// Whose it is.
+        container: String,
+        /// Whether it runs.
+        running: bool,
+    },
+    /// It has names that were not mentioned.
+    #[error(
+        "conflict: unable to delete {0} (must be forced) - image is referenced in multiple repositories"
+    )]
+    Named(String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A container that needs an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsedBy {
+    /// Its short id or name.
+    pub container: String,
+    /// Whether it runs.
+    pub running: bool,
+}
+
+/// What a removal did, in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RemovedImage {
+    /// Names that are gone, as people write them.
+    pub untagged: Vec<String>,
+    /// The id, if the image itself is gone.
+    pub deleted: Option<Digest>,
+}
+
+/// Digits of a short id.
+const SHORT_ID: usize = 12;
+
+impl StoredImage {
+    /// Its tags: the names without digests.
+    pub fn tags(&self) -> impl Iterator<Item = &str> {
+        self.names
+            .iter()
+            .map(String::as_str)
+            .filter(|name| !name.contains('@'))
+    }
+
+    /// The first digits of its id.
+    pub fn short_id(&self) -> String {
+        self.config.hex()[..SHORT_ID].to_owned()
+    }
+}
+
+impl Store {
+    /// Stores an image and gives it these names, which are taken from whoever had them.
+    pub fn add_image(&self, image: &NewImage<'_>, names: &[ImageRef]) -> Result<(), StoreError> {
+        let db = self.database();
+        let snapshot = image
+            .snapshot
+            .map(|snapshot| serde_json::to_string(snapshot).unwrap_or_default());
+        let add = |transaction: &Transaction<'_>| -> rusqlite::Result<()> {
+            transaction.execute(
+                "INSERT INTO images VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (manifest) DO UPDATE SET
+                 snapshot = coalesce(excluded.snapshot, snapshot), used = excluded.used",
+                params![
+                    image.manifest.as_bytes(),
+                    image.config.as_bytes(),
+                    snapshot,
+                    image.size as i64,
+                    image.created,
+                    now(),
+                ],
+            )?;
+            let mut blob =
+                transaction.prepare("INSERT OR IGNORE INTO image_blobs VALUES (?1, ?2)")?;
+            for digest in [&image.manifest, &image.config]
+                .into_iter()
+                .chain(image.blobs)
+            {
+                blob.execute([image.manifest.as_bytes(), digest.as_bytes()])?;
+            }
+            for name in names {
+                set_name(transaction, name, &image.manifest)?;
+            }
+            Ok(())
+        };
+        db.write("add an image", |transaction| {
+            add(transaction).map_err(db.error("add an image"))
+        })
+    }
+
+    /// All images, newest first.
+    pub fn images(&self) -> Result<Vec<StoredImage>, StoreError> {
+        self.database()
+            .read("list images", |connection| select(connection, "1", []))
+    }
+
+    /// The image with this name, id, or beginning of an id.
+    pub fn image(&self, text: &str) -> Result<StoredImage, ImageError> {
+        let name = text.parse::<ImageRef>().ok();
+        let found = self.database().read("find an image", |connection| {
+            if let Some(name) = &name {
+                let by_name = select(
+                    connection,
+                    "manifest = (SELECT manifest FROM image_names WHERE name = ?1)",
+                    [name.to_string()],
+                )?;
+                if !by_name.is_empty() {
+                    return Ok(by_name);
+                }
+                if let Some(digest) = &name.digest {
+                    return select(connection, "manifest = ?1", [digest.as_bytes()]);
+                }
+            }
+            by_id(connection, text.strip_prefix("sha256:").unwrap_or(text))
+        })?;
+        let mut ids: Vec<Digest> = found.iter().map(|image| image.config).collect();
+        ids.dedup();
+        if ids.len() > 1 {
+            return Err(ImageError::Ambiguous(text.to_owned()));
+        }
+        // Of several manifests with one id, the one with a name, or else the newest.
+        let mut found = found;
+        found.sort_by_key(|image| image.names.is_empty());
+        found
+            .into_iter()
+            .next()
+            .ok_or_else(|| ImageError::Unknown(text.to_owned()))
+    }
+
+    /// Gives an image another name, which is taken from whoever had it.
+    pub fn tag_image(&self, manifest: &Digest, name: &ImageRef) -> Result<(), StoreError> {
+        let db = self.database();
+        db.write("tag an image", |transaction| {
+            set_name(transaction, name, manifest).map_err(db.error("tag an image"))
+        })
+    }
+
+    /// Notes what an image was unpacked to.
+    pub fn set_image_snapshot(
+        &self,
+        manifest: &Digest,
+        snapshot: &Snapshot,
+    ) -> Result<(), StoreError> {
+        let db = self.database();
+        let text = serde_json::to_string(snapshot).unwrap_or_default();
+        db.write("note an image's files", |transaction| {
+            transaction
+                .execute(
+                    "UPDATE images SET snapshot = ?2 WHERE manifest = ?1",
+                    params![manifest.as_bytes(), text],
+                )
+                .map_err(db.error("note an image's files"))?;
+            Ok(())
+        })
+    }
+
+    /// `rmi`: takes the name away, and the image with its last one. By id, an image with several
+    /// names needs `force`. `users` says which container needs an image.
+    pub fn remove_image(
+        &self,
+        text: &str,
+        force: bool,
+        users: &dyn Fn(&StoredImage) -> Option<UsedBy>,
+    ) -> Result<RemovedImage, ImageError> {
+        let image = self.image(text)?;
+        let name = text
+            .parse::<ImageRef>()
+            .ok()
+            .map(|name| name.to_string())
+            .filter(|name| image.names.contains(name));
+        let others = image
+            .names
+            .iter()
+            .filter(|other| Some(*other) != name.as_ref());
+        let repositories = |names: &mut dyn Iterator<Item = &String>| {
+            let mut all: Vec<String> = names.map(|name| repository(name)).collect();
+            all.sort();
+            all.dedup();
+            all.len()
+        };
+        let mut removed = RemovedImage::default();
+        let gone = match &name {
+            // A digest's name goes with the last tag of its repository.
+            Some(name) => {
+                let tags = others.clone().filter(|other| !other.contains('@')).count();
+                let whole = tags == 0 && repositories(&mut others.clone()) <= 1;
+                removed.untagged.push(name.clone());
+                if whole {
+                    removed.untagged.extend(others.cloned());
+                }
+                whole
+            }
+            None => {
+                if repositories(&mut image.names.iter()) > 1 && !force {
+                    return Err(ImageError::Named(image.short_id()));
+                }
+                removed.untagged.clone_from(&image.names);
+                true
+            }
+        };
+        if gone
+            && let Some(UsedBy { container, running }) = users(&image)
+            && (running || !force)
+        {
+            return Err(ImageError::Used {
+                id: text.to_owned(),
+                container,
+                running,
+            });
+        }
+        let db = self.database();
+        db.write("remove an image", |transaction| {
+            remove(transaction, &image.manifest, &removed.untagged, gone)
+                .map_err(db.error("remove an image"))
+        })?;
+        removed.untagged = removed.untagged.iter().map(|name| familiar(name)).collect();
+        removed.deleted = gone.then_some(image.config);
+        Ok(removed)
+    }
+}
+
+fn set_name(
+    transaction: &Transaction<'_>,
+    name: &ImageRef,
+    manifest: &Digest,
+) -> rusqlite::Result<()> {
+    transaction.execute(
+        "INSERT OR REPLACE INTO image_names VALUES (?1, ?2, ?3)",
+        params![name.to_string(), manifest.as_bytes(), now()],
+    )?;
+    Ok(())
+}
+
+/// Removes names, and the image itself if `whole`. Its files and blobs are prune's.
+pub(crate) fn remove(
+    transaction: &Transaction<'_>,
+    manifest: &Digest,
+    names: &[String],
+    whole: bool,
+) -> rusqlite::Result<()> {
+    for name in names {
+        // Somebody may have given the name to another image meanwhile.
+        transaction.execute(
+            "DELETE FROM image_names WHERE name = ?1 AND manifest = ?2",
+            params![name, manifest.as_bytes()],
+        )?;
+    }
+    if whole {
+        for table in ["image_names", "image_blobs", "images"] {
+            transaction.execute(
+                &format!("DELETE FROM {table} WHERE manifest = ?1"),
+                [manifest.as_bytes()],
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn by_id(connection: &Connection, prefix: &str) -> rusqlite::Result<Vec<StoredImage>> {
+    let hex = !prefix.is_empty()
+        && prefix.len() <= 64
+        && prefix
+            .bytes()
+            .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    if !hex {
+        return Ok(Vec::new());
+    }
+    select(
+        connection,
+        "substr(lower(hex(config)), 1, length(?1)) = ?1",
+        [prefix],
+    )
+}
+
+/// The images for which a condition holds, newest first.
+pub(crate) fn select(
+    connection: &Connection,
+    condition: &str,
+    parameters: impl rusqlite::Params,
+) -> rusqlite::Result<Vec<StoredImage>> {
+    let mut query = connection.prepare_cached(&format!(
+        "SELECT manifest, config, snapshot, size, created FROM images
+         WHERE {condition} ORDER BY created DESC, used DESC, manifest"
+    ))?;
+    let mut names = connection
+        .prepare_cached("SELECT name FROM image_names WHERE manifest = ?1 ORDER BY name")?;
+    let rows = query.query_map(parameters, |row| {
+        let snapshot: Option<String> = row.get(2)?;
+        Ok(StoredImage {
+            manifest: Digest::from_bytes(row.get(0)?),
+            config: Digest::from_bytes(row.get(1)?),
+            names: Vec::new(),
+            snapshot: snapshot.and_then(|text| serde_json::from_str(&text).ok()),
+            size: row.get::<_, i64>(3)? as u64,
+            created: row.get(4)?,
+        })
+    })?;
+    let mut images = rows.collect::<Result<Vec<_>, _>>()?;
+    for image in &mut images {
+        image.names = names
+            .query_map([image.manifest.as_bytes()], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+    }
+    Ok(images)
+}
+
+/// The part of a canonical name before tag and digest.
+fn repository(name: &str) -> String {
+    name.parse::<ImageRef>()
+        .map_or_else(|_| name.to_owned(), |name| name.name())
+}
+
+fn familiar(name: &str) -> String {
+    name.parse::<ImageRef>()
+        .map_or_else(|_| name.to_owned(), |name| name.familiar())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::samples;
+
+    fn named(text: &str) -> ImageRef {
+        text.parse().unwrap()
+    }
+
+    fn add(store: &Store, content: &str, names: &[&str]) -> StoredImage {
+        let manifest = Digest::of(format!("manifest {content}").as_bytes());
+        let names: Vec<ImageRef> = names.iter().map(|name| named(name)).collect();
+        let image = NewImage {
+            manifest,
+            config: Digest::of(content.as_bytes()),
+            blobs: &[Digest::of(b"layer")],
+            snapshot: None,
+            size: 7,
+            created: 1,
+        };
+        store.add_image(&image, &names).unwrap();
+        store.image(&format!("x@{manifest}")).unwrap()
+    }
+
+    fn remove(store: &Store, text: &str, force: bool) -> Result<RemovedImage, String> {
+        store
+            .remove_image(text, force, &|_| None)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_image_is_found_by_name_id_and_the_beginning_of_it() {
+        let (_dir, store) = samples::store();
+        let image = add(&store, "a", &["app", "example.org/team/app:1"]);
+        let id = image.config.hex();
+        for text in [
+            "app",
+            "app:latest",
+            "docker.io/library/app",
+            "example.org/team/app:1",
+            &id,
+            &id[..6],
+            &format!("sha256:{id}"),
+            &format!("app@{}", image.manifest),
+        ] {
+            assert_eq!(store.image(text).unwrap(), image, "{text}");
+        }
+        for text in ["app:2", "xyz", "sha256:00", "", "APP"] {
+            let error = store.image(text).unwrap_err().to_string();
+            assert_eq!(error, format!("No such image: {text}"));
+        }
+    }
+
+    #[test]
+    fn the_beginning_of_many_ids_is_no_answer() {
+        let (_dir, store) = samples::store();
+        // 17 images have at least two ids with the same first digit.
+        for number in 0..17 {
+            add(&store, &number.to_string(), &[]);
+        }
+        let first = |image: &StoredImage| image.config.hex()[..1].to_owned();
+        let images = store.images().unwrap();
+        let digit = images
+            .iter()
+            .map(first)
+            .find(|digit| images.iter().filter(|i| first(i) == *digit).count() > 1)
+            .unwrap();
+        let error = store.image(&digit).unwrap_err();
+        assert!(matches!(error, ImageError::Ambiguous(_)), "{error}");
+    }
+
+    #[test]
+    fn a_name_goes_to_the_newest_image_and_leaves_the_older_one_dangling() {
+        let (_dir, store) = samples::store();
+        let old = add(&store, "old", &["app"]);
+        let new = add(&store, "new", &["app"]);
+        assert_eq!(store.image("app").unwrap().manifest, new.manifest);
+        let old = store.image(&old.config.hex()).unwrap();
+        assert_eq!(old.tags().count(), 0);
+    }
+
+    #[test]
+    fn removing_follows_dockers_rules() {
+        let (_dir, store) = samples::store();
+        let image = add(&store, "a", &["app:1", "app:2", "other:1"]);
+        let id = image.config.hex();
+        let removed = remove(&store, "app:1", false).unwrap();
+        assert_eq!(removed.untagged, ["app:1"]);
+        assert_eq!(removed.deleted, None);
+        let error = remove(&store, &id, false).unwrap_err();
+        assert_eq!(
+            error,
+            format!(
+                "conflict: unable to delete {} (must be forced) - image is referenced in multiple repositories",
+                &id[..12]
+            )
+        );
+        let users = |running| {
+            move |_: &StoredImage| {
+                Some(UsedBy {
+                    container: "c1".into(),
+                    running,
+                })
+            }
+        };
+        remove(&store, "other:1", false).unwrap();
+        let error = store
+            .remove_image("app:2", false, &users(false))
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "conflict: unable to delete app:2 (must be forced) - image is being used by stopped container c1"
+        );
+        let error = store.remove_image("app:2", true, &users(true)).unwrap_err();
+        assert!(error.to_string().contains("(cannot be forced)"), "{error}");
+        let removed = store.remove_image("app:2", true, &users(false)).unwrap();
+        assert_eq!(removed.untagged, ["app:2"]);
+        assert_eq!(removed.deleted, Some(image.config));
+        assert!(store.images().unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_id_takes_all_tags_of_one_repository_along() {
+        let (_dir, store) = samples::store();
+        let image = add(&store, "a", &["app:1", "app:2"]);
+        store
+            .tag_image(&image.manifest, &named("app").at_digest(image.manifest))
+            .unwrap();
+        let removed = remove(&store, &image.short_id(), false).unwrap();
+        assert_eq!(removed.untagged.len(), 3);
+        assert_eq!(removed.deleted, Some(image.config));
+    }
+
+    #[test]
+    fn an_images_files_are_noted_later() {
+        let (_dir, store) = samples::store();
+        let image = add(&store, "a", &["app"]);
+        let snapshot = Snapshot::new([]);
+        store
+            .set_image_snapshot(&image.manifest, &snapshot)
+            .unwrap();
+        add(&store, "a", &["app:again"]);
+        assert_eq!(store.image("app").unwrap().snapshot, Some(snapshot));
+    }
+}
