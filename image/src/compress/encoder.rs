@@ -44,8 +44,8 @@ struct Packed {
 }
 
 impl<W: Write> Encoder<W> {
-    /// Packs into `inner`. Memory is bounded by two pieces for each of rayon's threads and two
-    /// more: 14 MiB (gzip) or 40 MiB (zstd) on two cores.
+    /// Packs into `inner`. At most three pieces more than rayon has threads are in memory, each
+    /// twice (as it was and packed): 10 MiB (gzip) or 40 MiB (zstd) on two cores.
     pub fn new(inner: W, compression: Compression) -> Self {
         let piece_size = match compression {
             Compression::Uncompressed => 0,

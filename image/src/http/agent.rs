@@ -1,5 +1,6 @@
 //! Connections: one pool for each kind of trust.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,20 +17,20 @@ const IDLE_CONNECTIONS: usize = 16;
 
 /// Whom to believe.
 #[derive(Debug, Clone, Default)]
-pub struct Trust {
-    /// A registry (`host[:port]`) whose directory in `/etc/docker/certs.d` and
-    /// `/etc/containers/certs.d` counts too.
-    pub registry: Option<String>,
+pub(crate) struct Trust {
+    /// A registry (`host[:port]`) whose own certificates count too, and the directories in which
+    /// they are looked for.
+    pub(crate) registry: Option<(String, Vec<PathBuf>)>,
     /// Takes any certificate.
-    pub anyone: bool,
+    pub(crate) anyone: bool,
     /// Ignores the proxies of the environment.
-    pub no_proxy: bool,
+    pub(crate) no_proxy: bool,
 }
 
 /// A pool of connections.
 pub(crate) fn agent(trust: &Trust) -> Result<Agent, CertificateError> {
     let local = match &trust.registry {
-        Some(registry) => certificates::of_registry(registry)?,
+        Some((registry, directories)) => certificates::of_registry(directories, registry)?,
         None => certificates::Local::default(),
     };
     let mut roots = certificates::system().to_vec();

@@ -7,7 +7,8 @@ use std::{fs, io};
 
 use ureq::tls::{Certificate, PemItem, PrivateKey, parse_pem};
 
-const DIRECTORIES: [&str; 2] = ["/etc/docker/certs.d", "/etc/containers/certs.d"];
+/// Where administrators put certificates beside a registry's name.
+pub const DIRECTORIES: [&str; 2] = ["/etc/docker/certs.d", "/etc/containers/certs.d"];
 
 /// A certificate or key that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -52,17 +53,20 @@ pub(super) fn system() -> &'static [Certificate<'static>] {
 }
 
 /// Whether an administrator has put certificates beside a registry's name.
-pub(crate) fn has_own(registry: &str) -> bool {
-    DIRECTORIES
+pub(crate) fn has_own(directories: &[PathBuf], registry: &str) -> bool {
+    directories
         .iter()
-        .any(|directory| Path::new(directory).join(registry).is_dir())
+        .any(|directory| directory.join(registry).is_dir())
 }
 
 /// What `certs.d` has for a registry.
-pub(super) fn of_registry(registry: &str) -> Result<Local, CertificateError> {
+pub(super) fn of_registry(
+    directories: &[PathBuf],
+    registry: &str,
+) -> Result<Local, CertificateError> {
     let mut local = Local::default();
-    for directory in DIRECTORIES {
-        read_directory(&Path::new(directory).join(registry), &mut local)?;
+    for directory in directories {
+        read_directory(&directory.join(registry), &mut local)?;
     }
     Ok(local)
 }

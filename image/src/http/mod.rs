@@ -9,10 +9,9 @@ use std::io::Read;
 
 use ureq::http::{HeaderMap, Request, StatusCode, header};
 
-pub use agent::Trust;
-pub(crate) use agent::{agent, is_loopback, is_worth_retrying, shown_url};
-pub use certificates::CertificateError;
+pub(crate) use agent::{Trust, agent, is_loopback, is_worth_retrying, shown_url};
 pub(crate) use certificates::has_own as has_own_certificates;
+pub use certificates::{CertificateError, DIRECTORIES as CERTIFICATE_DIRECTORIES};
 pub(crate) use retry::{Attempts, is_passing, retry_after};
 pub use retry::{Cancel, Cancelled, RetryPolicy};
 

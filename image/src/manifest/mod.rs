@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use crate::config::null_is_default;
 use crate::{Digest, Platform};
 
 pub use choose::NoPlatform;
@@ -287,15 +288,6 @@ fn lenient_platform<'de, D: Deserializer<'de>>(
         os_features: w.os_features,
         ..Platform::new(&w.os, &w.architecture, &w.variant)
     }))
-}
-
-/// Go writes empty lists and maps as `null`.
-fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
 #[cfg(test)]

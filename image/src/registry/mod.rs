@@ -12,6 +12,7 @@ mod push;
 mod request;
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::ImageRef;
@@ -26,10 +27,13 @@ pub use push::{PushEvent, Pushed};
 #[derive(Clone)]
 pub struct Options {
     /// Registries (`host[:port]`) spoken to without TLS; those on this machine are, unless they
-    /// have a directory in `certs.d`.
+    /// have a directory among `certificates`.
     pub plain_http: HashSet<String>,
     /// Registries whose certificate is not checked.
     pub any_certificate: HashSet<String>,
+    /// Directories with a directory for each registry that has certificates of its own, laid out
+    /// as Docker's `certs.d`.
+    pub certificates: Vec<PathBuf>,
     /// How often and how long to try.
     pub retry: RetryPolicy,
     /// Ends everything soon after it says so; a read that hangs, within a minute.
@@ -41,6 +45,7 @@ impl Default for Options {
         Self {
             plain_http: HashSet::new(),
             any_certificate: HashSet::new(),
+            certificates: http::CERTIFICATE_DIRECTORIES.map(PathBuf::from).to_vec(),
             retry: RetryPolicy::default(),
             cancel: Arc::new(|| false),
         }
@@ -88,11 +93,12 @@ impl Client {
             crate::reference::DEFAULT_REGISTRY => DOCKER_HUB,
             other => other,
         };
+        let directories = &self.options.certificates;
         let local = http::is_loopback(address);
         let plain = self.options.plain_http.contains(name)
-            || (local && !http::has_own_certificates(address));
+            || (local && !http::has_own_certificates(directories, address));
         let trust = Trust {
-            registry: Some(address.to_owned()),
+            registry: Some((address.to_owned(), directories.clone())),
             anyone: self.options.any_certificate.contains(name),
             no_proxy: local,
         };

@@ -9,7 +9,7 @@ use std::mem;
 
 use super::extensions::Extensions;
 use super::header::{self, Format, Header, until_nul};
-use super::sparse::{self, Extent, Map, SparseRecords};
+use super::sparse::{self, Extent, Map};
 use super::{BLOCK, EXTENSION_LIMIT, Entry, Kind, PATH_LIMIT, TarError, Time, padding, pax, shown};
 
 /// Reads entries from a stream.
@@ -175,10 +175,17 @@ impl<R: Read> Reader<R> {
     }
 
     fn entry(&mut self, header: &Header, mut extensions: Extensions) -> Result<Entry, TarError> {
-        let sparse_name = extensions.sparse.name.take();
-        let mut path = extensions
-            .long_name
-            .or(sparse_name)
+        let map = match header.flag() {
+            b'S' => Some(Map::None),
+            _ => extensions.sparse.map(),
+        };
+        // The name of a sparse file counts only when it is one, as in Go's reader.
+        let sparse_name = match map {
+            Some(Map::None) => None,
+            _ => extensions.sparse.name.take(),
+        };
+        let mut path = sparse_name
+            .or(extensions.long_name)
             .or(extensions.path)
             .unwrap_or_else(|| header.path());
         check_length("a path", &path)?;
@@ -240,7 +247,9 @@ impl<R: Read> Reader<R> {
                 path.pop();
             }
         }
-        self.begin_body(&kind, stored, header, &extensions.sparse, &path)?;
+        let map = map.ok_or_else(|| TarError::Sparse { path: shown(&path) })?;
+        let real_size = extensions.sparse.size().flatten();
+        self.begin_body(&kind, stored, header, map, real_size, &path)?;
         Ok(Entry {
             path,
             kind,
@@ -259,17 +268,21 @@ impl<R: Read> Reader<R> {
         kind: &Kind,
         stored: u64,
         header: &Header,
-        records: &SparseRecords,
+        map: Map,
+        real_size: Option<u64>,
         path: &[u8],
     ) -> Result<(), TarError> {
+        let bad = || TarError::Sparse { path: shown(path) };
         self.position = 0;
         self.extents = None;
         if *kind != Kind::File {
             (self.stored, self.padding, self.size) = (0, 0, 0);
-            return Ok(());
+            return match map {
+                Map::None => Ok(()),
+                _ => Err(bad()),
+            };
         }
         (self.stored, self.padding, self.size) = (stored, padding(stored), stored);
-        let bad = || TarError::Sparse { path: shown(path) };
         let (numbers, size) = if header.flag() == b'S' {
             if header.format() != Format::Gnu {
                 return Err(bad());
@@ -280,14 +293,14 @@ impl<R: Read> Reader<R> {
             let size = header.number(header::GNU_REAL_SIZE);
             (numbers, size.and_then(|n| u64::try_from(n).ok()))
         } else {
-            match records.map().ok_or_else(bad)? {
+            match map {
                 Map::None => return Ok(()),
-                Map::Given(numbers) => (numbers, records.size().flatten()),
+                Map::Given(numbers) => (numbers, real_size),
                 Map::InBody => {
                     let (numbers, read) = sparse::read_in_body(&mut self.inner, stored)?;
                     self.offset += read;
                     self.stored -= read;
-                    (numbers, records.size().flatten())
+                    (numbers, real_size)
                 }
             }
         };

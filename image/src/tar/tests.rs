@@ -220,6 +220,31 @@ fn global_headers_are_passed_over_and_the_last_local_one_counts() {
 }
 
 #[test]
+fn a_sparse_name_counts_for_sparse_files_only() {
+    let named = |more: &[(&str, &str)]| {
+        let mut pairs = vec![("GNU.sparse.name", "other"), ("path", "path")];
+        pairs.extend(more);
+        let name = raw(b'L', "././@LongLink", b"long\0");
+        let file = raw(b'0', "short", b"hi");
+        read_all(&[raw(b'x', "pax", &records(&pairs)), name, file].concat())
+    };
+    assert_eq!(named(&[]).unwrap()[0].0.path, b"long");
+    let sparse = [("GNU.sparse.map", "1,2"), ("GNU.sparse.size", "4")];
+    let read = named(&sparse).unwrap();
+    assert_eq!(
+        (&read[0].0.path[..], &read[0].1[..]),
+        (&b"other"[..], &b"\0hi\0"[..])
+    );
+    let unknown = [("GNU.sparse.major", "2"), ("GNU.sparse.minor", "0")];
+    assert!(matches!(named(&unknown), Err(TarError::Sparse { .. })));
+    let pax = raw(b'x', "pax", &records(&sparse));
+    assert!(matches!(
+        read_all(&[pax, raw(b'5', "dir/", b"")].concat()),
+        Err(TarError::Sparse { .. })
+    ));
+}
+
+#[test]
 fn bombs_and_nonsense_are_refused() {
     let mut huge = header::Header::new();
     huge.set_text(header::NAME, b"x");

@@ -1,8 +1,8 @@
 //! Pulling and pushing, from and to registries good and bad.
 
-use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Command, Stdio};
+mod reference;
+
+use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -102,6 +102,7 @@ fn an_image_is_pulled() {
     });
     let (client, app) = (client(), image(&server, "app:1"));
     let resolved = client.resolve(&app).unwrap();
+    assert_eq!(server.asked(), ["HEAD /v2/app/manifests/1"]);
     let fetched = client.manifest(&app).unwrap();
     assert_eq!(fetched.descriptor, resolved);
     assert_eq!(fetched.bytes, manifest());
@@ -432,72 +433,4 @@ fn what_is_cancelled_ends() {
         Err(RegistryError::Cancelled(_))
     ));
     assert!(blob.read_exact(&mut [0; 10]).is_err());
-}
-
-#[test]
-#[expect(clippy::print_stderr, reason = "a test that skips says so")]
-fn the_reference_registry_takes_and_gives_an_image() {
-    let dir = tempfile::tempdir().unwrap();
-    let config = dir.path().join("config.yml");
-    let text = format!(
-        "version: 0.1\nlog: {{level: info}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '127.0.0.1:0'}}\n",
-        dir.path().display()
-    );
-    std::fs::write(&config, text).unwrap();
-    let started = Command::new("docker-registry")
-        .arg("serve")
-        .arg(&config)
-        .stderr(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn();
-    let Ok(mut registry) = started else {
-        eprintln!("SKIPPED: docker-registry is not installed");
-        return;
-    };
-    let mut lines = BufReader::new(registry.stderr.take().unwrap()).lines();
-    let address = lines.find_map(|line| {
-        let line = line.ok()?;
-        let rest = line.split("listening on ").nth(1)?;
-        Some(rest.split(['"', ' ', ',']).next()?.to_owned())
-    });
-    std::thread::spawn(move || lines.for_each(drop));
-    let outcome = std::panic::catch_unwind(|| exchange(&address.unwrap()));
-    registry.kill().unwrap();
-    registry.wait().unwrap();
-    outcome.unwrap();
-}
-
-fn exchange(address: &str) {
-    let (blobs, root) = source();
-    let client = client();
-    let app: ImageRef = format!("{address}/team/app:1").parse().unwrap();
-    let copy: ImageRef = format!("{address}/team/copy:1").parse().unwrap();
-    for (image, expected) in [
-        (&app, Pushed::Uploaded),
-        (&app, Pushed::Existed),
-        (&copy, Pushed::Mounted),
-    ] {
-        let seen = Mutex::new(BTreeSet::new());
-        let event = |blob: &Descriptor, event| {
-            if let PushEvent::Done(pushed) = event
-                && blob.digest != root.digest
-            {
-                seen.lock().unwrap().insert(format!("{pushed:?}"));
-            }
-        };
-        let mount = |_: &Descriptor| Some("team/app".to_owned());
-        client
-            .push(image, &root, &blobs, 4, &mount, &event)
-            .unwrap();
-        let expected = BTreeSet::from([format!("{expected:?}")]);
-        assert_eq!(seen.into_inner().unwrap(), expected);
-        assert_eq!(client.resolve(image).unwrap(), root);
-    }
-    let blob = client.blob(&copy, &layer_descriptor()).unwrap();
-    assert!(read(blob).unwrap() == layer());
-    assert_eq!(client.tags(&app).unwrap(), ["1"]);
-    assert!(matches!(
-        client.manifest(&format!("{address}/none:1").parse().unwrap()),
-        Err(RegistryError::NotFound { .. })
-    ));
 }
