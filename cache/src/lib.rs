@@ -7,6 +7,13 @@
 //! - [`snapshot`]: a stack of layers, and the file tree they show
 //! - [`context`]: directories of the user's, scanned instead of sent
 //! - [`select`]: which files of a tree a step uses, and their digest
+//! - [`records`]: keys and the stacks that their steps left
+//! - [`leases`] and [`pins`]: the right to produce a key, and to read a stack
+//! - [`explain`] and [`listings`]: why a step runs again, and which file changed
+//! - [`blobs`] and [`images`]: what registries and people know by digest and name
+//! - [`builds`]: history
+//! - [`mounts`]: cache mounts
+//! - [`usage`] and [`prune`]: how much room it all takes, and making some
 
 mod ballast;
 pub mod blobs;
@@ -31,10 +38,16 @@ mod suspects;
 pub mod usage;
 
 pub use context::{Checked, Context, ContextError, ContextFilter, ContextOptions, NoFilter};
+pub use explain::Explanation;
+pub use images::{ImageError, NewImage, StoredImage};
 pub use layer::{
     Entry, Kind, Layer, LayerError, LayerId, LayerIndex, Made, NewLayer, Stub, TarOptions,
     TimeRule, Timestamp, write_tar,
 };
+pub use leases::Lease;
+pub use pins::Pin;
+pub use prune::{PruneOptions, Pruned};
+pub use records::Records;
 pub use select::{SelectError, Selected, SelectedEntry, SelectedRoot};
 pub use snapshot::{Resolved, Snapshot, View};
 pub use store::{Flavour, Staging, Store, StoreError, StoreOptions, Xattrs};

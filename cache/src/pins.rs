@@ -30,6 +30,13 @@ impl Held {
         self.lock().entry(id.clone()).or_default().row = true;
     }
 
+    /// Forgets a layer that turned out to be gone.
+    pub(crate) fn gone(&self, id: &LayerId) {
+        if let Some(state) = self.lock().get_mut(id) {
+            state.row = false;
+        }
+    }
+
     /// The layers that have a row and no pin on them any more; they are forgotten.
     pub(crate) fn take_idle(&self) -> Vec<LayerId> {
         let mut layers = self.lock();
@@ -102,9 +109,6 @@ impl Store {
         let Some(suspects) = self.insert_pins(owner.name(), &new)? else {
             return Ok(None);
         };
-        for id in &new {
-            self.held().made(id);
-        }
         for id in suspects {
             if !self.clear_suspect(&id)? {
                 return Ok(None);
@@ -116,6 +120,9 @@ impl Store {
                 self.drop_layer(id)?;
                 return Ok(None);
             }
+        }
+        for id in &new {
+            self.held().made(id);
         }
         Ok(Some(pin))
     }
@@ -205,5 +212,48 @@ pub(crate) fn is_live(store: &Store, owner: &str) -> bool {
     match owner.strip_prefix(CONTAINER) {
         Some(container) => store.containers_dir().join(container).is_dir(),
         None => crate::store::staging::is_alive(&store.tmp_dir(), owner),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::samples;
+
+    #[test]
+    fn a_stack_is_pinned_whole_or_not_at_all() {
+        let (_dir, store) = samples::store();
+        let other = crate::Store::open(crate::StoreOptions::new(store.root())).unwrap();
+        let layers = [samples::layer(&store, 1), samples::layer(&store, 2)];
+        let missing = crate::LayerId("missing".into());
+        let rows = || -> i64 {
+            let count = "SELECT count(*) FROM pins";
+            let read = |c: &rusqlite::Connection| c.query_row(count, [], |row| row.get(0));
+            store.database().read("count", read).unwrap()
+        };
+        let before = rows();
+        let stack = [layers[0].clone(), missing, layers[1].clone()];
+        assert!(other.pin(&stack).unwrap().is_none());
+        assert_eq!(rows(), before);
+        let pin = other.pin(&layers).unwrap().unwrap();
+        assert_eq!(rows(), before + 2);
+        // Pinned again it costs no row, and nothing is idle until the last pin is gone.
+        let again = other.pin(&layers[..1]).unwrap().unwrap();
+        drop(pin);
+        assert_eq!(other.held().take_idle(), layers[1..]);
+        drop(again);
+        assert_eq!(other.held().take_idle(), layers[..1]);
+        drop(other);
+        assert_eq!(rows(), before);
+    }
+
+    #[test]
+    fn what_this_process_made_needs_no_row_of_its_own() {
+        let (_dir, store) = samples::store();
+        let layer = samples::layer(&store, 1);
+        let pinned = store
+            .database()
+            .write("hold the lock", |_| store.pin(std::slice::from_ref(&layer)))
+            .unwrap();
+        assert!(pinned.is_some());
     }
 }

@@ -90,6 +90,7 @@ impl Store {
     /// Drops a layer's row, and the records and images that show it; its directory is prune's.
     pub(crate) fn drop_layer(&self, id: &LayerId) -> Result<(), StoreError> {
         self.unload(id);
+        self.held().gone(id);
         let db = self.database();
         let reason = "its files were lost or damaged";
         db.write("drop a layer", |transaction| {
@@ -175,5 +176,116 @@ fn is_there(top: &File, entry: &Entry) -> bool {
         Kind::CharDevice { .. } | Kind::BlockDevice { .. } | Kind::Fifo => {
             rustix::fs::statat(&file, "", AtFlags::EMPTY_PATH).is_ok()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::layer::Made;
+    use crate::snapshot::View;
+    use crate::store::samples;
+
+    /// A layer with an index: a file in a directory, a link, and an empty directory.
+    fn layer(store: &Store) -> LayerId {
+        let new = store.new_layer().unwrap();
+        std::fs::create_dir_all(new.fs.join("dir/empty")).unwrap();
+        std::fs::write(new.fs.join("dir/file"), "content").unwrap();
+        std::os::unix::fs::symlink("dir/file", new.fs.join("link")).unwrap();
+        new.commit_scanned(&View::new(Vec::new()), &Made::default())
+            .unwrap()
+            .id
+    }
+
+    /// Lets the machine have been started anew since the layers were written.
+    fn reboot(store: &Store) -> Store {
+        store
+            .database()
+            .write("reboot", |t| {
+                t.execute(
+                    "UPDATE layers SET boot = 'earlier' WHERE boot IS NOT NULL",
+                    [],
+                )
+                .unwrap();
+                Ok(())
+            })
+            .unwrap();
+        Store::open(crate::StoreOptions::new(store.root())).unwrap()
+    }
+
+    fn boots(store: &Store) -> Vec<Option<String>> {
+        store
+            .database()
+            .read("look", |c| {
+                c.prepare("SELECT boot FROM layers")?
+                    .query_map([], |row| row.get(0))?
+                    .collect()
+            })
+            .unwrap()
+    }
+
+    #[test]
+    fn a_reboot_costs_no_cache() {
+        let (_dir, store) = samples::store();
+        let id = layer(&store);
+        let store = reboot(&store);
+        assert!(store.pin(std::slice::from_ref(&id)).unwrap().is_some());
+        assert_eq!(boots(&store), [Some(boot_id().to_owned())]);
+    }
+
+    #[test]
+    fn a_layer_that_lost_something_is_dropped() {
+        type Lose = fn(&Path);
+        let losses: [(&str, Lose); 6] = [
+            ("a file became empty", |fs| {
+                std::fs::write(fs.join("dir/file"), "").unwrap();
+            }),
+            ("a file has other bytes", |fs| {
+                std::fs::write(fs.join("dir/file"), "CONTENT").unwrap();
+            }),
+            ("a file is gone", |fs| {
+                std::fs::remove_file(fs.join("dir/file")).unwrap();
+            }),
+            ("a link leads elsewhere", |fs| {
+                std::fs::remove_file(fs.join("link")).unwrap();
+                std::os::unix::fs::symlink("dir", fs.join("link")).unwrap();
+            }),
+            ("a directory is a file", |fs| {
+                std::fs::remove_dir(fs.join("dir/empty")).unwrap();
+                std::fs::write(fs.join("dir/empty"), "").unwrap();
+            }),
+            ("the index is empty", |fs| {
+                std::fs::write(fs.join("../index"), "").unwrap();
+            }),
+        ];
+        for (what, lose) in losses {
+            let (_dir, store) = samples::store();
+            let id = layer(&store);
+            lose(&store.layer_dir(&id).join("fs"));
+            let store = reboot(&store);
+            assert!(
+                store.pin(std::slice::from_ref(&id)).unwrap().is_none(),
+                "{what}"
+            );
+            assert!(boots(&store).is_empty(), "{what}");
+            assert!(
+                store.pin(&[id]).unwrap().is_none(),
+                "{what}: the second time"
+            );
+        }
+    }
+
+    #[test]
+    fn what_was_flushed_is_trusted_in_every_boot() {
+        let (_dir, store) = samples::store();
+        let id = layer(&store);
+        store.flush().unwrap();
+        assert_eq!(boots(&store), [None]);
+        // It is not even looked at: this would be noticed.
+        std::fs::write(store.layer_dir(&id).join("fs/dir/file"), "").unwrap();
+        let store = reboot(&store);
+        assert!(store.pin(&[id]).unwrap().is_some());
     }
 }

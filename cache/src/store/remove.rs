@@ -101,7 +101,7 @@ mod tests {
         std::fs::write(shut.join("file"), "x").unwrap();
         std::os::unix::fs::symlink("/", shut.join("link")).unwrap();
         let mode = |path: &Path, mode| {
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap()
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
         };
         mode(&shut.join("deep"), 0);
         mode(&shut, 0);
