@@ -4,6 +4,8 @@
 //! `UPDATE_GOLDENS=1 cargo test -p frontend --test goldens` writes what is found; read the
 //! difference before it is committed.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! The ignore rules against a second implementation: slow, and as plain as can be.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use frontend::ignore::IgnoreRules;
 use proptest::prelude::*;
 

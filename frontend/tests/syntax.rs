@@ -1,5 +1,7 @@
 //! What holds for any text: an answer, places inside the text, and that a printed tree is read back.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 #[path = "syntax/print.rs"]
 mod print;
 #[path = "syntax/trees.rs"]

@@ -108,7 +108,9 @@ impl<'k> Flags<'k> {
         flags: &[Flag],
         known: &'k [(&'static str, Kind)],
     ) -> Result<Self, SyntaxError> {
-        let mut values: Vec<Vec<Word>> = vec![Vec::new(); known.len()];
+        // Most instructions have none, and then there is nothing to keep.
+        let lists = if flags.is_empty() { 0 } else { known.len() };
+        let mut values: Vec<Vec<Word>> = vec![Vec::new(); lists];
         for flag in flags {
             let fail = |message: String| Err(SyntaxError::new(message, line.place(flag.raw)));
             let (spelled, value) = match flag.text.split_once('=') {
@@ -156,7 +158,8 @@ impl<'k> Flags<'k> {
     pub fn list(&mut self, name: &str) -> Vec<Word> {
         let at = self.known.iter().position(|(known, _)| *known == name);
         debug_assert!(at.is_some(), "{name} is not in the list");
-        at.map(|at| std::mem::take(&mut self.values[at]))
+        at.and_then(|at| self.values.get_mut(at))
+            .map(std::mem::take)
             .unwrap_or_default()
     }
 

@@ -147,11 +147,9 @@ impl<'l, 's> Parts<'l, 's> {
     }
 
     /// Whether it may open heredocs.
-    fn takes_heredocs(&self) -> bool {
-        matches!(
-            Keyword::of(self.keyword),
-            Some(Keyword::Add | Keyword::Copy | Keyword::Run)
-        ) && self.line.text.contains("<<")
+    fn takes_heredocs(&self, keyword: Option<Keyword>) -> bool {
+        matches!(keyword, Some(Keyword::Add | Keyword::Copy | Keyword::Run))
+            && self.line.text.contains("<<")
             && json::array(self.rest) == Array::Not
     }
 }
@@ -171,8 +169,11 @@ pub(super) fn read(
     let parts = Parts::split(line, &line.text, escape);
     let keyword = Keyword::of(parts.keyword);
     let opens = match keyword {
-        Some(Keyword::OnBuild) => Parts::split(line, parts.rest, escape).takes_heredocs(),
-        _ => parts.takes_heredocs(),
+        Some(Keyword::OnBuild) => {
+            let inner = Parts::split(line, parts.rest, escape);
+            inner.takes_heredocs(Keyword::of(inner.keyword))
+        }
+        _ => parts.takes_heredocs(keyword),
     };
     let heredocs = if opens {
         heredoc::read(reader, line)?
