@@ -2,16 +2,21 @@
 //! verify, decompress, unpack) run side by side.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 const CHUNK: usize = 256 << 10;
 const CHUNKS: usize = 8;
+/// How often one who waits asks whether to go on.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// The bytes of another reader, which is read in a thread; at most 2 MiB are held. Dropping it
 /// ends the thread at its next chunk.
 pub struct ReadAhead {
+    cancel: Arc<dyn Fn() -> bool + Send + Sync>,
     full: Receiver<io::Result<Vec<u8>>>,
     empty: Sender<Vec<u8>>,
     chunk: Vec<u8>,
@@ -22,12 +27,22 @@ pub struct ReadAhead {
 impl ReadAhead {
     /// Begins to read `source`.
     pub fn new(source: impl Read + Send + 'static) -> io::Result<Self> {
+        Self::cancelled_by(Arc::new(|| false), source)
+    }
+
+    /// Begins to read `source`. While it waits, reading from the result fails soon after `cancel`
+    /// says `true`, even when `source` hangs.
+    pub fn cancelled_by(
+        cancel: Arc<dyn Fn() -> bool + Send + Sync>,
+        source: impl Read + Send + 'static,
+    ) -> io::Result<Self> {
         let (fill, full) = bounded(CHUNKS - 2);
         let (empty, reuse) = bounded(CHUNKS);
         thread::Builder::new()
             .name("read-ahead".to_owned())
             .spawn(move || read_chunks(source, &fill, &reuse))?;
         Ok(Self {
+            cancel,
             full,
             empty,
             chunk: Vec::new(),
@@ -72,17 +87,31 @@ fn read_chunks(
     }
 }
 
+impl ReadAhead {
+    fn next_chunk(&self) -> io::Result<Vec<u8>> {
+        loop {
+            match self.full.recv_timeout(PATIENCE) {
+                Ok(next) => return next,
+                Err(RecvTimeoutError::Timeout) if (self.cancel)() => {
+                    return Err(io::Error::other("cancelled"));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(io::Error::other("the thread that reads ahead is gone"));
+                }
+            }
+        }
+    }
+}
+
 impl Read for ReadAhead {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if self.position == self.chunk.len() {
             if self.ended || into.is_empty() {
                 return Ok(0);
             }
-            let next = self
-                .full
-                .recv()
-                .map_err(|_| io::Error::other("the thread that reads ahead is gone"))?;
-            let used = std::mem::replace(&mut self.chunk, next?);
+            let next = self.next_chunk()?;
+            let used = std::mem::replace(&mut self.chunk, next);
             let _ = self.empty.try_send(used);
             self.position = 0;
             self.ended = self.chunk.is_empty();

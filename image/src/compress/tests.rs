@@ -198,6 +198,21 @@ fn reading_ahead_passes_on_bytes_and_errors() {
     assert!(read == plain);
 }
 
+#[test]
+fn a_source_that_hangs_can_be_cancelled() {
+    struct Hangs(std::sync::mpsc::Receiver<()>);
+    impl Read for Hangs {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(0)
+        }
+    }
+    let (_release, hangs) = std::sync::mpsc::channel();
+    let cancel = std::sync::Arc::new(|| true);
+    let mut ahead = ReadAhead::cancelled_by(cancel, Hangs(hangs)).unwrap();
+    assert_eq!(ahead.read(&mut [0]).unwrap_err().to_string(), "cancelled");
+}
+
 proptest! {
     #[test]
     fn damaged_streams_are_answered(seed in any::<u64>(), at in any::<prop::sample::Index>(), value in any::<u8>(), which in 1..4_usize) {

@@ -57,7 +57,7 @@ pub struct Conditions {
     pub etag: Option<String>,
     /// The `Last-Modified` of what is already here.
     pub last_modified: Option<String>,
-    /// More headers, such as `Authorization`; sent to the first host only.
+    /// More headers. `Authorization` is not sent on to another host by a redirect, others are.
     pub headers: Vec<(String, String)>,
 }
 

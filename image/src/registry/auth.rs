@@ -13,7 +13,7 @@ use ureq::http::{HeaderMap, Request, header};
 
 use super::credentials::{Credential, Credentials};
 use super::{Host, RegistryError};
-use crate::http::shown_url;
+use crate::http::{is_passing, shown_url};
 
 const LARGEST_TOKEN: u64 = 1 << 20;
 /// How long a token lives when nobody says (the specification's default).
@@ -204,10 +204,20 @@ fn fetch_token(
         .read_to_end(&mut body)
         .map_err(|e| failed(e.to_string()))?;
     if !status.is_success() {
-        return Err(RegistryError::Denied {
-            what: host.name.clone(),
-            message: super::error::message(&body),
-            anonymous: credential.is_none(),
+        let (what, message) = (shown_url(realm), super::error::message(&body));
+        return Err(if status.is_client_error() && !is_passing(status) {
+            RegistryError::Denied {
+                what,
+                message,
+                anonymous: credential.is_none(),
+            }
+        } else {
+            let status = status.as_u16();
+            RegistryError::Status {
+                what,
+                status,
+                message,
+            }
         });
     }
     #[derive(Deserialize)]

@@ -61,6 +61,13 @@ impl Client {
                 {
                     continue;
                 }
+                // Its token service is down or busy.
+                Err(RegistryError::Status { status, .. })
+                    if StatusCode::from_u16(status).is_ok_and(is_passing)
+                        && attempts.again(None)? =>
+                {
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
             let status = response.status();

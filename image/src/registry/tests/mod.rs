@@ -240,9 +240,12 @@ fn busy_registries_are_asked_again_and_broken_ones_quoted() {
 fn token_server(life: usize) -> Server {
     let given = Mutex::new(0);
     let uses = Mutex::new(0);
-    Server::start(move |asked, _| {
+    Server::start(move |asked, before| {
         if asked.path.starts_with("/token") {
             let mut given = given.lock().unwrap();
+            if asked.path.contains("busy") && before < 2 {
+                return Reply::new(503, "");
+            }
             *given += 1;
             *uses.lock().unwrap() = 0;
             return match asked.header("authorization") {
@@ -302,6 +305,10 @@ fn tokens_are_fetched_once_for_each_scope_and_again_when_stale() {
     let never = token_server(0);
     let error = client.manifest(&image(&never, "app:1")).unwrap_err();
     assert!(matches!(error, RegistryError::Denied { .. }));
+
+    let busy = token_server(100);
+    client.manifest(&image(&busy, "busy:1")).unwrap();
+    assert_eq!(tokens(&busy).len(), 3);
 
     let identity = Fixed(Credential::Identity("refresh me".to_owned()));
     let client = Client::new(options(), identity);
