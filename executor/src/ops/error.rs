@@ -173,6 +173,43 @@ pub enum OpError {
         /// What git said, or what is wrong with the request.
         reason: String,
     },
+    /// A URL could not be fetched.
+    #[error(transparent)]
+    Fetch(#[from] image::http::HttpError),
+    /// A URL could not be had.
+    #[error("{url}: {reason}")]
+    Http {
+        /// Which.
+        url: String,
+        /// What the server said, or what is wrong with the request.
+        reason: String,
+    },
+    /// An image is not what its manifest or configuration says.
+    #[error("{image} lies about its content: {about}")]
+    ImageLies {
+        /// Its name.
+        image: String,
+        /// What it says, and what there is.
+        about: String,
+    },
+    /// The manifest of an image could not be had.
+    #[error("cannot read the manifest of {image}")]
+    ImageBlob {
+        /// Its name.
+        image: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A layer of an image could not be had.
+    #[error("cannot get layer {layer} of {image}")]
+    ImageLayer {
+        /// Its name.
+        image: String,
+        /// The layer's blob.
+        layer: image::Digest,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// There is no git.
     #[error("ADD of a repository needs the program `git`, and there is none: install git")]
     NoGit,

@@ -1,6 +1,6 @@
 //! Runs ops: one file for each kind, and [`Executor`] that the schedule calls.
 //!
-//! - `image`, `http`, `git`: where trees come from
+//! - `images`, `http`, `git`: where trees come from
 //! - `copy`, `make_dir`: layers written without a container, through `tree`
 //! - `exec`: RUN, a container on a snapshot
 //! - `select`: which files of an input a step uses
@@ -14,6 +14,8 @@ mod copy;
 pub mod error;
 mod exec;
 mod git;
+mod http;
+mod images;
 mod make_dir;
 pub mod mode;
 pub mod owner;
@@ -42,6 +44,8 @@ pub struct ExecutorOptions {
     pub secrets: HashMap<String, SecretSource>,
     /// Sockets of SSH agents by id.
     pub ssh_agents: HashMap<String, PathBuf>,
+    /// Registries; without them every image is in the store or in a layout.
+    pub registries: Option<Arc<image::registry::Client>>,
     /// The host's certificate bundle, if steps shall trust it (`--host-certs`).
     pub host_certs: Option<PathBuf>,
     /// The program that is executed as launcher; this one when none is given.
@@ -63,6 +67,7 @@ pub struct Executor {
     selections: Selections,
     launcher: exec::LazyLauncher,
     context_layers: exec::ContextLayers,
+    renewed: exec::Renewed,
     sources: sources::Sources,
 }
 
@@ -74,6 +79,7 @@ impl Executor {
             selections: Selections::default(),
             launcher: exec::LazyLauncher::default(),
             context_layers: exec::ContextLayers::default(),
+            renewed: exec::Renewed::default(),
             sources: sources::Sources::default(),
         }
     }
@@ -98,9 +104,7 @@ impl Worker for Executor {
     fn source(&self, vertex: &Vertex, cancel: &Cancel) -> Result<StateDigest, OpError> {
         match &vertex.op {
             Op::Git(op) => git::snapshot(self, op, cancel).map(|snapshot| snapshot.state),
-            Op::Http(_) => Err(OpError::Unsupported {
-                what: vertex.meta.name.clone(),
-            }),
+            Op::Http(op) => http::snapshot(self, op, cancel).map(|snapshot| snapshot.state),
             _ => Err(OpError::NothingToRun),
         }
     }
@@ -118,9 +122,8 @@ impl Worker for Executor {
             Op::MakeDir(op) => make_dir::run(self, job, op),
             Op::Exec(op) => exec::run(self, job, op),
             Op::Git(op) => git::snapshot(self, op, job.cancel),
-            Op::Image(_) | Op::Http(_) => Err(OpError::Unsupported {
-                what: job.vertex.meta.name.clone(),
-            }),
+            Op::Http(op) => http::snapshot(self, op, job.cancel),
+            Op::Image(op) => images::run(self, job, op),
             Op::Scratch | Op::Merge | Op::Context(_) => Err(OpError::NothingToRun),
         }
     }

@@ -59,7 +59,8 @@ impl Sources {
         sources.insert(question, snapshot.clone());
     }
 
-    fn pin(&self, pin: Pin) {
+    /// Keeps a pin as long as this build's executor lives.
+    pub fn pin(&self, pin: Pin) {
         let mut pins = self.pins.lock().unwrap_or_else(PoisonError::into_inner);
         pins.push(pin);
     }
@@ -79,12 +80,17 @@ impl Executor {
         let Ok(snapshot) = serde_json::from_slice::<Snapshot>(&answer) else {
             return Ok(None);
         };
-        // Pinned until this executor ends: the step that uses it has not asked yet.
+        Ok(self.pinned(&snapshot)?.then_some(snapshot))
+    }
+
+    /// Pins a snapshot as long as this executor lives, because the step that uses it has not asked
+    /// yet; whether it is still there.
+    pub(super) fn pinned(&self, snapshot: &Snapshot) -> Result<bool, OpError> {
         let Some(pin) = self.store().pin(&snapshot.layers)? else {
-            return Ok(None);
+            return Ok(false);
         };
         self.sources.pin(pin);
-        Ok(Some(snapshot))
+        Ok(true)
     }
 
     /// Remembers a snapshot.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cache::layer::entry::join;
-use cache::{Kind, LayerId, Selected, Snapshot, TimeRule, View};
+use cache::{Kind, LayerId, Selected, SelectedRoot, Snapshot, TimeRule, View};
 use solver::op::Op;
 use solver::selector::Purpose;
 use solver::{Job, Selector, TreeDigest};
@@ -67,13 +67,7 @@ fn context_layer(
     if let Some(known) = digest.and_then(|digest| made.get(digest)) {
         return Ok(known.clone());
     }
-    let selector = Selector {
-        path: source.to_owned(),
-        pattern: false,
-        parents: false,
-        excludes: Vec::new(),
-        purpose: Purpose::Mount,
-    };
+    let selector = selector(source);
     let selected = executor.selected(job, input, &selector)?;
     if digest != Some(&selected.digest) {
         executor.forget_selections();
@@ -94,28 +88,54 @@ fn context_layer(
     Ok((layer.id, is_dir))
 }
 
+/// What a bind mount selects of its source.
+pub fn selector(source: &str) -> Selector {
+    Selector {
+        path: source.to_owned(),
+        pattern: false,
+        parents: false,
+        excludes: Vec::new(),
+        purpose: Purpose::Mount,
+    }
+}
+
 /// Puts the one root of a selection into an empty tree; whether it is a directory.
 fn fill(tree: &mut Tree, origin: &Origin, selected: &Selected) -> Result<bool, OpError> {
     let Some(root) = selected.roots.first() else {
         return Ok(false);
     };
     let name = if root.is_dir { DIRECTORY } else { FILE };
+    put_root(tree, origin, root, name)?;
+    Ok(root.is_dir)
+}
+
+/// Puts one root of a selection at `name`, as it is; what is at the tree's own root is left out.
+pub fn put_root(
+    tree: &mut Tree,
+    origin: &Origin,
+    root: &SelectedRoot,
+    name: &[u8],
+) -> Result<(), OpError> {
     let mut inodes = HashMap::new();
     for selected in &root.entries {
         let mut entry = selected.entry.clone();
         entry.path = join(name, &selected.relative);
         entry.time = TimeRule::Ignored;
+        if entry.path.is_empty() {
+            continue;
+        }
         let inode = match &mut entry.kind {
             Kind::File { link, .. } => link
                 .take()
                 .map(|first| *inodes.entry(first).or_insert_with(|| tree.new_inode())),
             _ => None,
         };
-        let content = match entry.is_dir() {
-            true => Content::Nothing,
-            false => origin.content(selected),
+        let content = if entry.is_dir() {
+            Content::Nothing
+        } else {
+            origin.content(selected)
         };
         tree.put(entry, content, inode)?;
     }
-    Ok(root.is_dir)
+    Ok(())
 }

@@ -1,11 +1,12 @@
 //! RUN: a container on a snapshot, and the layer of what it changed.
 //!
-//! - `mounts`, `bind`, `secret`, `ssh`, `certs`: what the step has beside its root
+//! - `mounts`, `bind`, `cache`, `secret`, `ssh`, `certs`: what the step has beside its root
 //! - `hosts`, `env`: the texts and variables it finds
 //! - `output`: what it writes
 //! - `launcher`: what starts it
 
 mod bind;
+mod cache;
 mod certs;
 mod env;
 mod hosts;
@@ -15,10 +16,11 @@ mod output;
 mod secret;
 mod ssh;
 
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cache::{Made, NewLayer, Snapshot, Stub};
+use ::cache::{Made, NewLayer, Snapshot, Stub};
 use solver::op::{ExecOp, NetworkMode, SecurityMode};
 use solver::{Job, LogStream};
 
@@ -31,6 +33,7 @@ use crate::container::spec::{Network, Process, Resources, RootFs, Security};
 use crate::container::{Attachments, ContainerSpec, Exit, Launcher, Stdio, Stream};
 
 pub(super) use self::bind::ContextLayers;
+pub(super) use self::cache::Renewed;
 pub(super) use self::launcher::LazyLauncher;
 
 /// Size of /dev/shm when the op does not say, in bytes.
@@ -125,10 +128,11 @@ fn contain(
         cause,
     };
     let launcher = executor.launcher()?;
+    let held = mounts.caches.values().map(AsFd::as_fd).collect();
     let attachments = Attachments {
         contents: std::mem::take(&mut mounts.contents),
         secret_env: std::mem::take(&mut mounts.secret_env),
-        held: Vec::new(),
+        held,
         announce: false,
     };
     let mut running = launcher

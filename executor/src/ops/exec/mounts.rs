@@ -5,11 +5,11 @@
 
 use std::path::{Path, PathBuf};
 
-use cache::{NewLayer, Snapshot};
+use ::cache::{NewLayer, Snapshot};
 use solver::Job;
 use solver::op::{ExecMount, ExecOp, MountKind};
 
-use super::{bind, certs, hosts};
+use super::{bind, cache, certs, hosts};
 use crate::container::spec::{Mount, MountSource, Upper};
 use crate::ops::Executor;
 use crate::ops::error::OpError;
@@ -27,6 +27,8 @@ pub struct Mounts {
     pub agents: Vec<PathBuf>,
     /// Target of the first agent asked for, whether it was given or not.
     pub agent_target: Option<String>,
+    /// Cache mounts in use.
+    pub caches: cache::Taken,
     /// Directories for changes that nobody keeps.
     pub thrown_away: Vec<NewLayer>,
 }
@@ -38,7 +40,10 @@ impl Mounts {
         job: &Job<'_, Snapshot>,
         op: &ExecOp,
     ) -> Result<Self, OpError> {
-        let mut mounts = Self::default();
+        let mut mounts = Self {
+            caches: cache::take(executor, job, op)?,
+            ..Self::default()
+        };
         mounts.network_files(op)?;
         for script in &op.scripts {
             let target = format!("/dev/pipes/{}", script.name);
@@ -93,11 +98,15 @@ impl Mounts {
                 let source = MountSource::Layers { lower, upper, path };
                 self.add(target, source, mount.readonly, false, false);
             }
-            MountKind::Cache { from, .. } => {
+            kind @ MountKind::Cache { from, .. } => {
+                let seed = from.and_then(|_| job.selections.get(*selection));
                 *selection += usize::from(from.is_some());
-                return Err(OpError::Unsupported {
-                    what: "RUN --mount=type=cache".to_owned(),
-                });
+                let instance = cache::identity(kind, seed).and_then(|id| self.caches.get(&id));
+                if let Some(instance) = instance {
+                    let path = cache::relative(executor.store().root(), instance);
+                    let source = MountSource::Store(path);
+                    self.add(target, source, mount.readonly, false, false);
+                }
             }
             MountKind::Tmpfs { size } => {
                 let source = MountSource::Tmpfs {

@@ -9,6 +9,7 @@ mod resolve;
 mod write;
 
 use std::collections::BTreeMap;
+use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -191,9 +192,15 @@ impl Tree {
     /// Writes the layer and commits it.
     pub fn commit(mut self) -> Result<Layer, OpError> {
         self.join_inodes();
-        write::write(&self.layer, &mut self.nodes)?;
+        write::write(self.layer.dir(), &mut self.nodes)?;
         let entries = self.nodes.into_values().map(|node| node.entry).collect();
         Ok(self.layer.commit_listed(&self.below, entries)?)
+    }
+
+    /// Writes the files into the empty directory `dir`, which is not the layer's, and commits nothing.
+    pub fn write_into(mut self, dir: BorrowedFd<'_>) -> Result<(), OpError> {
+        self.join_inodes();
+        write::write(dir, &mut self.nodes)
     }
 
     /// Brings the directories above `path` into the layer, with what they are below.

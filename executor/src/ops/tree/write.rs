@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 
 use cache::layer::entry::{path_cmp, split};
-use cache::{Entry, Kind, NewLayer, Timestamp};
+use cache::{Entry, Kind, Timestamp};
 use rayon::prelude::*;
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, XattrFlags,
@@ -27,9 +27,11 @@ use crate::ops::error::OpError;
 /// Files that one task writes: enough to share one opened directory, few enough to spread.
 const BATCH: usize = 64;
 
-/// Writes all nodes; sets `placeholder` where the disk could not hold what an entry says.
-pub(super) fn write(layer: &NewLayer, nodes: &mut BTreeMap<Vec<u8>, Node>) -> Result<(), OpError> {
-    let root = layer.dir();
+/// Writes all nodes into the empty directory `root`; sets `placeholder` where the disk could not hold what an entry says.
+pub(super) fn write(
+    root: BorrowedFd<'_>,
+    nodes: &mut BTreeMap<Vec<u8>, Node>,
+) -> Result<(), OpError> {
     let mut sorted: Vec<&mut Node> = nodes.values_mut().collect();
     sorted.sort_by(|a, b| path_cmp(&a.entry.path, &b.entry.path));
 
