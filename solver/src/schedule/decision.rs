@@ -15,7 +15,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 use super::node::{Kind, Node, Phase, Want};
 use super::pool::{Letter, Pool};
 use super::work::{Place, Report};
-use super::{Options, Outcome, Resolution, Solution, SolveError};
+use super::{Options, Outcome, Resolution, Solution, SolveError, Solved};
 use crate::{Cancel, Event, HitOrigin, Output, ResultCache, Verdict, VertexId, Worker};
 
 /// How many threads do what is not a step: look-ups, pins, selections (which use the CPU pool).
@@ -38,12 +38,6 @@ pub(super) enum Failure<W: Worker, C: ResultCache> {
     Cache(Option<usize>, C::Error),
     Threads(std::io::Error),
 }
-
-/// What [`solve`](super::solve) came to.
-type Solved<W, C> = Result<
-    Solution<<W as Worker>::Output, <C as ResultCache>::Pin>,
-    SolveError<<W as Worker>::Error, <C as ResultCache>::Error>,
->;
 
 /// All state of a solve.
 pub(super) struct Decision<'scope, 'env, W: Worker, C: ResultCache> {

@@ -1,7 +1,7 @@
 //! Before anything runs: the leaves, all definition keys, one look-up, and which answers count.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::decision::{Decision, Failure};
 use super::node::Kind;
@@ -43,7 +43,7 @@ where
     'env: 'scope,
 {
     /// Finds out what the leaves are, and what the cache has for the graph as it is defined.
-    pub(super) fn look_up(&mut self) {
+    pub(super) fn look_up(&mut self, targets: &[usize]) {
         self.know_leaves();
         self.read_leaves();
         if self.stopped() {
@@ -53,6 +53,13 @@ where
             self.define(index);
         }
         self.find_all();
+        self.shake(targets);
+        for node in self.nodes.iter().filter(|node| node.hit.is_some()) {
+            self.place.events.event(Event::CacheHit {
+                vertex: node.id,
+                origin: node.origin.unwrap_or(HitOrigin::Definition),
+            });
+        }
     }
 
     /// What is known of a leaf without looking.
@@ -275,12 +282,39 @@ where
         };
         let node = &mut self.nodes[index];
         node.origin = Some(origin);
-        node.elapsed = Duration::ZERO;
         node.hit = Some(found);
-        self.place.events.event(Event::CacheHit {
-            vertex: node.id,
-            origin,
-        });
+    }
+
+    /// Drops what was found for vertices above one that has to be made anew: its record is gone,
+    /// so that nobody knows what it left when they were made. Their keys will tell.
+    fn shake(&mut self, targets: &[usize]) {
+        let mut needed = vec![false; self.nodes.len()];
+        let mut shaken = vec![false; self.nodes.len()];
+        let mut open = targets.to_vec();
+        while let Some(index) = open.pop() {
+            if std::mem::replace(&mut needed[index], true) {
+                continue;
+            }
+            match self.nodes[index].kind {
+                Kind::Merge => open.extend(&self.nodes[index].inputs),
+                Kind::Step if self.nodes[index].hit.is_none() => {
+                    open.extend(&self.nodes[index].inputs);
+                    let mut above = self.nodes[index].users.clone();
+                    while let Some(user) = above.pop() {
+                        if std::mem::replace(&mut shaken[user], true) {
+                            continue;
+                        }
+                        self.nodes[user].hit = None;
+                        self.nodes[user].origin = None;
+                        above.extend(&self.nodes[user].users);
+                        if needed[user] {
+                            open.extend(&self.nodes[user].inputs);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
     }
 }
 

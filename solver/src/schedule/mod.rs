@@ -96,6 +96,12 @@ pub enum Outcome {
     Skipped,
 }
 
+/// What came of [`solve`] with the worker `W` and the cache `C`.
+pub type Solved<W, C> = Result<
+    Solution<<W as Worker>::Output, <C as ResultCache>::Pin>,
+    SolveError<<W as Worker>::Error, <C as ResultCache>::Error>,
+>;
+
 /// Resolves `targets` and whatever they need.
 ///
 /// The first failure stops the rest; what finished by then is in the cache. So is what finished when
@@ -114,12 +120,13 @@ pub fn solve<W, C>(
     options: &Options,
     cancel: &Cancel,
     events: &dyn EventSink,
-) -> Result<Solution<W::Output, C::Pin>, SolveError<W::Error, C::Error>>
+) -> Solved<W, C>
 where
     W: Worker,
     C: ResultCache<Output = W::Output>,
 {
-    let (nodes, targets) = node::nodes(graph, targets)?;
+    let (nodes, by_id) = node::nodes(graph, targets);
+    let targets = node::positions(&nodes, &by_id, targets)?;
     let stop = Cancel::new();
     let place = work::Place {
         worker,
@@ -130,7 +137,7 @@ where
     };
     thread::scope(|scope| {
         let mut decision = decision::Decision::new(scope, place, nodes, options, cancel);
-        decision.look_up();
+        decision.look_up(&targets);
         decision.resolve(&targets);
         decision.finish(&targets)
     })

@@ -139,6 +139,12 @@ impl<O: Output> Node<'_, O> {
         }
     }
 
+    /// Its result, be it one that was found and that nobody asked for yet.
+    pub(super) fn known_output(&self) -> Option<&O> {
+        let found = self.hit.as_ref().map(|hit| &hit.output);
+        self.output.as_ref().or(found)
+    }
+
     /// The node that is its root file system, whose state is in its key.
     pub(super) fn root(&self) -> Option<usize> {
         self.inputs
@@ -148,17 +154,13 @@ impl<O: Output> Node<'_, O> {
     }
 }
 
-/// Nodes of what `targets` need, inputs before users, and the targets' positions among them.
-pub(super) fn nodes<'g, O: Output, W, C>(
+/// Nodes of what `targets` need, inputs before users, and where each vertex is among them.
+pub(super) fn nodes<'g, O: Output>(
     graph: &'g Graph,
     targets: &[VertexId],
-) -> Result<(Vec<Node<'g, O>>, Vec<usize>), SolveError<W, C>>
-where
-    W: std::error::Error + 'static,
-    C: std::error::Error + 'static,
-{
+) -> (Vec<Node<'g, O>>, HashMap<VertexId, usize>) {
     let mut nodes: Vec<Node<'g, O>> = Vec::new();
-    let mut by_id: HashMap<VertexId, usize> = HashMap::new();
+    let mut by_id = HashMap::new();
     for (id, vertex) in graph.iter_needed(targets) {
         let index = nodes.len();
         let inputs: Vec<usize> = vertex.inputs.iter().map(|input| by_id[input]).collect();
@@ -172,15 +174,27 @@ where
         nodes.push(node);
         by_id.insert(id, index);
     }
-    let targets = targets.iter().map(|target| match by_id.get(target) {
+    (nodes, by_id)
+}
+
+/// Where the targets are.
+pub(super) fn positions<O, W, C>(
+    nodes: &[Node<'_, O>],
+    by_id: &HashMap<VertexId, usize>,
+    targets: &[VertexId],
+) -> Result<Vec<usize>, SolveError<W, C>>
+where
+    W: std::error::Error + 'static,
+    C: std::error::Error + 'static,
+{
+    let position = |target: &VertexId| match by_id.get(target) {
         None => Err(SolveError::UnknownTarget(*target)),
         Some(&index) if nodes[index].kind == Kind::Context => {
             Err(SolveError::ContextTarget(*target))
         }
         Some(&index) => Ok(index),
-    });
-    let targets = targets.collect::<Result<_, _>>()?;
-    Ok((nodes, targets))
+    };
+    targets.iter().map(position).collect()
 }
 
 fn node<'g, O: Output>(

@@ -34,7 +34,8 @@ where
             if self.is_outdated(user) {
                 self.ask_again(user);
             }
-            if self.nodes[user].want > Want::Nothing {
+            // A concatenation is looked at even if nobody needs it: others may stand on it.
+            if self.nodes[user].want > Want::Nothing || self.nodes[user].kind == Kind::Merge {
                 self.open(user);
             }
         }
@@ -65,7 +66,7 @@ where
             node.hit = None;
             node.origin = None;
             node.used = vec![None; node.inputs.len()].into();
-            if node.kind == Kind::Step {
+            if node.kind != Kind::Source {
                 node.state = None;
             }
             node.output = None;
@@ -105,32 +106,27 @@ where
     fn advance_merge(&mut self, index: usize) {
         let want = self.nodes[index].want;
         let inputs = self.nodes[index].inputs.clone();
-        for (position, &input) in inputs.iter().enumerate() {
-            // The lowest part's state is enough to go on from; of the others, layers are needed.
-            let level = if position == 0 {
-                want
-            } else {
-                want.max(Want::Output)
-            };
-            self.want(input, level);
+        if want > Want::Nothing {
+            for (position, &input) in inputs.iter().enumerate() {
+                // The lowest part's state is enough to go on from; of the others, layers are needed.
+                let lowest = position == 0;
+                self.want(input, if lowest { want } else { want.max(Want::Output) });
+            }
         }
         let parts = || inputs.iter().map(|&input| &self.nodes[input]);
-        let outputs = || parts().map(|part| part.output.as_ref());
+        let outputs = || parts().map(Node::known_output);
         let output = outputs().collect::<Option<Vec<_>>>().map(|parts| {
-            parts
-                .iter()
-                .fold(W::Output::empty(), |below, part| part.on(&below))
+            let empty = W::Output::empty();
+            parts.iter().fold(empty, |below, part| part.on(&below))
         });
-        let state = match (&output, inputs.first()) {
-            (Some(output), _) => Some(output.state()),
+        let state = match (&output, parts().next()) {
+            (Some(output), _) => Some(Some(output.state())),
             (None, None) => None,
-            (None, Some(&lowest)) => outputs()
-                .skip(1)
-                .try_fold(self.nodes[lowest].state, |below, part| {
-                    Some(below.zip(part).map(|(below, part)| part.state_on(below)))
-                })
-                .flatten(),
-        };
+            (None, Some(lowest)) => outputs().skip(1).try_fold(lowest.state, |below, part| {
+                Some(below.zip(part).map(|(below, part)| part.state_on(below)))
+            }),
+        }
+        .flatten();
         let pinned = output.is_some() && parts().all(|part| part.has() == Want::Tree);
         let node = &mut self.nodes[index];
         let before = (node.state, node.has());

@@ -187,6 +187,25 @@ fn generations_of_an_unsure_step_never_mix() {
 }
 
 #[test]
+fn trust_in_a_generation_ends_with_it() {
+    let (world, mut plan) = (World::default(), Plan::default());
+    world.hands.order("unsure", Order::Differ);
+    let image = plan.image(5);
+    let unsure = plan.run(image, "unsure", 100);
+    let merged = plan.merge(&[unsure]);
+    let middle = plan.run(merged, "middle", 1 << 40);
+    let top = plan.run(middle, "top", 1 << 40);
+    let other = plan.run(unsure, "other", 1 << 40);
+    world.solve(&plan, top);
+    world.hands.ran();
+    // Nobody asks for the middle: it was found, and so was the top.
+    world.memory.vanish("unsure");
+    let solution = world.try_solve(&plan, &[top, other]).unwrap();
+    assert_eq!(world.hands.ran(), ["middle", "other", "top", "unsure"]);
+    assert_eq!(solution.outputs[0].0[1], solution.outputs[1].0[1]);
+}
+
+#[test]
 fn concatenated_stacks_need_no_trees() {
     let (world, mut plan) = (World::default(), Plan::default());
     world.hands.set("context", 7);

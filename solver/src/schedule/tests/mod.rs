@@ -1,4 +1,9 @@
 //! The solve on integers: a layer is a number, a step computes one, and every call is counted.
 
 mod caching;
+mod failing;
+mod forcing;
+mod random;
+mod scale;
+mod sharing;
 mod world;

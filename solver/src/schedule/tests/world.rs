@@ -294,11 +294,17 @@ impl Hands {
         self.told.lock().unwrap().most
     }
 
-    /// Waits until so many steps run.
-    pub(super) fn wait_for(&self, running: usize) {
+    /// Waits until a step of this name was begun.
+    pub(super) fn wait_for_name(&self, name: &str) {
         let told = self.told.lock().unwrap();
-        let enough = |told: &mut Told| told.now < running;
-        drop(self.bell.wait_while(told, enough).unwrap());
+        let absent = |told: &mut Told| !told.ran.iter().any(|ran| ran == name);
+        drop(self.bell.wait_while(told, absent).unwrap());
+    }
+
+    /// Counts as one more that came to [`Order::Meet`].
+    pub(super) fn meet(&self) {
+        self.told.lock().unwrap().met += 1;
+        self.bell.notify_all();
     }
 
     fn value(&self, source: &Vertex, output: Option<&Stack>) -> u64 {
@@ -497,6 +503,17 @@ impl Memory {
         self.0.lock().unwrap().broken = true;
     }
 
+    /// The root's state in a key.
+    pub(super) fn root(&self, key: &CacheKey) -> Option<String> {
+        let memory = self.0.lock().unwrap();
+        let (preimage, _) = memory.records.get(key)?;
+        let root = preimage
+            .components
+            .iter()
+            .find(|component| component.name == "root")?;
+        Some(root.value.clone())
+    }
+
     pub(super) fn pinned(&self) -> usize {
         self.0.lock().unwrap().pinned
     }
@@ -633,7 +650,7 @@ pub(super) struct World {
     pub(super) hands: Hands,
     pub(super) memory: Memory,
     pub(super) cancel: Cancel,
-    pub(super) said: Arc<Mutex<Vec<Event>>>,
+    pub(super) said: Arc<(Mutex<Vec<Event>>, Condvar)>,
     pub(super) jobs: Option<usize>,
 }
 
@@ -654,7 +671,10 @@ impl World {
             lease_poll: (Duration::from_micros(50), Duration::from_micros(400)),
             ..Options::default()
         };
-        let said = |event| self.said.lock().unwrap().push(event);
+        let said = |event| {
+            self.said.0.lock().unwrap().push(event);
+            self.said.1.notify_all();
+        };
         solve(
             &plan.graph,
             targets,
@@ -671,23 +691,43 @@ impl World {
         solution.outputs.remove(0)
     }
 
+    /// Waits until this happened.
+    pub(super) fn wait_until_said(&self, plan: &Plan, what: &str) {
+        let said = self.said.0.lock().unwrap();
+        let unsaid = |said: &mut Vec<Event>| !said.iter().any(|event| text(plan, event) == what);
+        drop(self.said.1.wait_while(said, unsaid).unwrap());
+    }
+
     /// What happened since the last time, as `name: what`.
     pub(super) fn said(&self, plan: &Plan) -> Vec<String> {
-        let events = std::mem::take(&mut *self.said.lock().unwrap());
-        let text = |event: Event| {
-            let (vertex, what) = match event {
-                Event::Missed { vertex, reason } => (vertex, format!("missed: {reason}")),
-                Event::Waiting { vertex, owner } => (vertex, format!("waiting for {owner}")),
-                Event::Started { vertex } => (vertex, "started".into()),
-                Event::CacheHit { vertex, origin } => (vertex, format!("{origin:?}")),
-                Event::Done { vertex, .. } => (vertex, "done".into()),
-                Event::Failed { vertex, message } => (vertex, format!("failed: {message}")),
-                Event::Cancelled { vertex } => (vertex, "cancelled".into()),
-                Event::Skipped { vertex } => (vertex, "skipped".into()),
-                other => panic!("{other:?}"),
-            };
-            format!("{}: {what}", plan.graph.get(&vertex).unwrap().meta.name)
-        };
-        events.into_iter().map(text).collect()
+        let events = std::mem::take(&mut *self.said.0.lock().unwrap());
+        events.iter().map(|event| text(plan, event)).collect()
     }
+
+    /// Which vertices were started since the last time.
+    pub(super) fn said_started(&self, plan: &Plan) -> Vec<VertexId> {
+        let events = std::mem::take(&mut *self.said.0.lock().unwrap());
+        let started = events.into_iter().filter_map(|event| match event {
+            Event::Started { vertex } => Some(vertex),
+            _ => None,
+        });
+        started
+            .filter(|vertex| !matches!(plan.graph.get(vertex).unwrap().op, Op::Context(_)))
+            .collect()
+    }
+}
+
+fn text(plan: &Plan, event: &Event) -> String {
+    let (vertex, what) = match event {
+        Event::Missed { vertex, reason } => (vertex, format!("missed: {reason}")),
+        Event::Waiting { vertex, owner } => (vertex, format!("waiting for {owner}")),
+        Event::Started { vertex } => (vertex, "started".into()),
+        Event::CacheHit { vertex, origin } => (vertex, format!("{origin:?}")),
+        Event::Done { vertex, .. } => (vertex, "done".into()),
+        Event::Failed { vertex, message } => (vertex, format!("failed: {message}")),
+        Event::Cancelled { vertex } => (vertex, "cancelled".into()),
+        Event::Skipped { vertex } => (vertex, "skipped".into()),
+        other => panic!("{other:?}"),
+    };
+    format!("{}: {what}", plan.graph.get(vertex).unwrap().meta.name)
 }
