@@ -185,3 +185,47 @@ fn quote(text: &str) -> String {
     quoted.push('"');
     quoted
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn triggers() {
+        let span = Span { start: 3, end: 9 };
+        let read = |text: &str| parse_trigger(text, span);
+        let run = read("RUN <<-EOF\n\tbody\nEOF").unwrap();
+        assert_eq!(run.span, span);
+        let Command::Run(run) = run.command else {
+            panic!("not RUN: {run:?}");
+        };
+        let script = run.script().unwrap();
+        assert_eq!((script.content().as_ref(), script.span), ("body\n", span));
+        for (text, message) in [
+            (
+                "RUN a\nRUN b",
+                "onbuild trigger should be a single expression",
+            ),
+            ("from a", "FROM isn't allowed as an ONBUILD trigger"),
+            ("RUNN a", "unknown instruction: RUNN"),
+            (
+                "COPY a",
+                "COPY requires at least two arguments, but only one was provided. \
+                 Destination could not be determined",
+            ),
+            ("RUN <<EOF", "unterminated heredoc"),
+            ("# a", "file with no instructions"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert_eq!((error.message.as_str(), error.span), (message, span));
+        }
+    }
+
+    #[test]
+    fn what_is_no_dockerfile_is_given_up() {
+        let errors = parse(&"what\n".repeat(1000)).unwrap_err();
+        assert_eq!(errors.len(), ERROR_LIMIT + 1);
+        assert_eq!(errors[ERROR_LIMIT].message, "too many errors");
+        assert_eq!(parse(&"what\n".repeat(99)).unwrap_err().len(), 99);
+    }
+}
