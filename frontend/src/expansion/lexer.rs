@@ -189,11 +189,11 @@ impl<'a> Machine<'a> {
             }
             _ => {}
         }
-        self.next();
         if c != self.lexer.escape {
-            self.push(c.encode_utf8(&mut [0; 4]), true);
+            self.read_plain();
             return Ok(());
         }
+        self.next();
         if raw {
             self.push(c.encode_utf8(&mut [0; 4]), false);
         }
@@ -201,6 +201,20 @@ impl<'a> Machine<'a> {
             self.push(escaped.encode_utf8(&mut [0; 4]), false);
         }
         Ok(())
+    }
+
+    /// Everything up to the next character that may mean something; that it begins with one that
+    /// does not is known.
+    fn read_plain(&mut self) {
+        let text = self.text;
+        let rest = &text[self.position..];
+        let mut chars = rest.char_indices().skip(1);
+        let end = chars.find(|(_, c)| {
+            matches!(c, '$' | '\'' | '"' | '<' | '/' | '}') || *c == self.lexer.escape
+        });
+        let end = end.map_or(rest.len(), |(at, _)| at);
+        self.position += end;
+        self.push(&rest[..end], true);
     }
 
     /// Everything up to the next single quote, as it is.

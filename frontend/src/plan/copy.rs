@@ -34,7 +34,7 @@ impl Work<'_, '_> {
         is_add: bool,
     ) -> Result<(), PlanError> {
         let expanded = self.expand_copy(copy)?;
-        self.check_checksum(&expanded, is_add)?;
+        check_checksum(&expanded, is_add)?;
         let name = self.shown(instruction);
         let numbered = self.numbered(&name);
         let created_by = history_text(copy, &expanded, is_add);
@@ -112,24 +112,6 @@ impl Work<'_, '_> {
         })
     }
 
-    fn check_checksum(&self, expanded: &Expanded, is_add: bool) -> Result<(), PlanError> {
-        if expanded.checksum.is_none() {
-            return Ok(());
-        }
-        if !is_add {
-            return Err(PlanError::new("checksum can't be specified for COPY"));
-        }
-        match expanded.paths.as_slice() {
-            [only] => match remote::kind(only)? {
-                Remote::Local => Err(PlanError::new("checksum requires HTTP(S) or Git sources")),
-                _ => Ok(()),
-            },
-            _ => Err(PlanError::new(
-                "checksum can't be specified for multiple sources",
-            )),
-        }
-    }
-
     /// One source; what it reads is added to `inputs`.
     #[expect(clippy::too_many_arguments, reason = "the parts of one instruction")]
     fn copied(
@@ -195,7 +177,7 @@ impl Work<'_, '_> {
                     return Err(PlanError::new(format!(
                         "cannot copy from stage {}, it needs to be defined before current stage {}",
                         quoted(from.unwrap_or_default()),
-                        quoted(&self.label)
+                        quoted(&self.counter.label)
                     )));
                 };
                 let selector = if copy.parents {
@@ -236,6 +218,25 @@ impl Work<'_, '_> {
             path.push('/');
         }
         path
+    }
+}
+
+/// Refuses a checksum of what is not one remote source.
+fn check_checksum(expanded: &Expanded, is_add: bool) -> Result<(), PlanError> {
+    if expanded.checksum.is_none() {
+        return Ok(());
+    }
+    if !is_add {
+        return Err(PlanError::new("checksum can't be specified for COPY"));
+    }
+    match expanded.paths.as_slice() {
+        [only] => match remote::kind(only)? {
+            Remote::Local => Err(PlanError::new("checksum requires HTTP(S) or Git sources")),
+            _ => Ok(()),
+        },
+        _ => Err(PlanError::new(
+            "checksum can't be specified for multiple sources",
+        )),
     }
 }
 

@@ -69,16 +69,24 @@ impl HistoryList {
         self.clone()
     }
 
+    /// How many entries there are.
+    pub(super) fn len(&self) -> usize {
+        self.parts().map(|list| list.entries.len()).sum()
+    }
+
     /// All entries, oldest first.
-    pub(super) fn flatten(&self) -> Vec<History> {
-        let mut parts = Vec::new();
-        let mut part = Some(self);
-        while let Some(list) = part {
-            parts.push(list.entries.as_slice());
-            part = list.below.as_deref();
+    pub(super) fn into_vec(mut self) -> Vec<History> {
+        if self.below.is_none() {
+            return std::mem::take(&mut self.entries);
         }
+        let mut parts: Vec<&[History]> = self.parts().map(|list| list.entries.as_slice()).collect();
         parts.reverse();
         parts.concat()
+    }
+
+    /// This list and those below it.
+    fn parts(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |list| list.below.as_deref())
     }
 }
 
@@ -108,7 +116,7 @@ mod tests {
     fn a_base_agrees_with_its_layers() {
         let base = vec![entry("a", false), entry("b", true), entry("c", false)];
         let filled = |layers| {
-            let list = HistoryList::of_base(base.clone(), layers).flatten();
+            let list = HistoryList::of_base(base.clone(), layers).into_vec();
             list.iter().map(|e| !e.empty_layer).collect::<Vec<_>>()
         };
         assert_eq!(filled(2), [true, false, true]);
@@ -127,8 +135,8 @@ mod tests {
         }
         let other = list.on_top();
         list.push("now", "last".to_owned(), false);
-        assert_eq!(other.flatten().len(), 50_000);
-        let all = list.flatten();
+        assert_eq!((other.len(), list.len()), (50_000, 50_001));
+        let all = list.into_vec();
         assert_eq!(all.len(), 50_001);
         assert_eq!(
             (all[0].created_by.as_str(), all[1].created_by.as_str()),

@@ -1,5 +1,6 @@
 //! Stages to vertices: which root each starts from, and its instructions one after the other.
 
+use image::Platform;
 use solver::op::{ContextOp, CopyOp, CopySource, ImageOp, Op, Unpack};
 use solver::selector::{Purpose, Selector};
 use solver::{Graph, Vertex, VertexId, VertexMeta};
@@ -13,7 +14,7 @@ use super::resolve::{Ground, Grounds};
 use super::scope::Scope;
 use super::stages::{Base, Node, Source, Table};
 use super::state::{StageState, empty_image};
-use super::work::Work;
+use super::work::{Counter, Work};
 use crate::instruction::Command;
 
 /// The build context's name.
@@ -65,23 +66,23 @@ impl<'a> Lowering<'a> {
                 Command::Run(_) | Command::Copy(_) | Command::Add(_) | Command::Workdir(_)
             )
         });
-        let total = counted.count() + usize::from(matches!(node.base, Base::Image(_)));
+        let mut counter = Counter {
+            label: node.label.clone(),
+            total: counted.count() + usize::from(matches!(node.base, Base::Image(_))),
+            count: 0,
+        };
         let replaced = matches!(node.base, Base::Replaced(_));
-        let (state, from) = match node.base {
+        let state = match node.base {
             Base::Stage(base) => match &mut self.done[base] {
-                Some(state) => (state.child(), None),
+                Some(state) => state.child(),
                 None => {
-                    return Err(PlanError::new(
-                        "a stage starts from one that was not lowered",
-                    ));
+                    let message = "a stage starts from one that was not lowered";
+                    return Err(PlanError::new(message));
                 }
             },
-            _ => self.ground(number)?,
+            _ => self.ground(number, &mut counter)?,
         };
-        let mut work = Work::new(self, number, state, total);
-        if let Some(image) = from {
-            work.begin_image(&image);
-        }
+        let mut work = Work::new(self, number, state, counter);
         if !replaced {
             work.state.begin();
             for step in &steps {
@@ -92,9 +93,8 @@ impl<'a> Lowering<'a> {
         Ok(work.state)
     }
 
-    /// The state of a stage that starts outside the file, and its image when that is not yet a
-    /// vertex.
-    fn ground(&mut self, number: usize) -> Result<(StageState, Option<ResolvedImage>), PlanError> {
+    /// The state of a stage that starts outside the file.
+    fn ground(&mut self, number: usize, counter: &mut Counter) -> Result<StageState, PlanError> {
         let node = &self.table.stages[number];
         let platform = node.platform.clone();
         let platform = platform.unwrap_or_else(|| self.scope.target.clone());
@@ -110,27 +110,18 @@ impl<'a> Lowering<'a> {
                     platform
                 };
                 let image = empty_image(&platform);
-                Ok((StageState::new(self.scratch(), platform, image), None))
+                Ok(StageState::new(self.scratch(), platform, image))
             }
             Ground::Image(image, context) => {
-                let config = image.config.clone();
-                let platform = match context {
-                    Some(_)
-                        if !by_name && !config.os.is_empty() && !config.architecture.is_empty() =>
-                    {
-                        config.platform()
-                    }
-                    _ => platform,
-                };
+                let own = image.config.platform();
+                let knows_own = !own.os.is_empty() && !own.architecture.is_empty();
+                let platform = if !by_name && knows_own { own } else { platform };
                 self.check_platform(number, &platform, &image);
-                let root = self.scratch();
-                let mut state = StageState::new(root, platform.clone(), config);
-                if let Some(context) = context {
-                    let name = format!("[context {context}] {}", image.reference);
-                    state.root = self.image(&image, &platform, name);
-                    return Ok((state, None));
-                }
-                Ok((state, Some(ResolvedImage::clone(&image))))
+                let root = match context {
+                    Some(context) => self.context_image(&image, &platform, &context),
+                    None => self.first_step(number, &image, &platform, counter),
+                };
+                Ok(StageState::new(root, platform, image.config.clone()))
             }
             Ground::Context(found) => {
                 let source = self.context(&found)?;
@@ -142,9 +133,35 @@ impl<'a> Lowering<'a> {
                 }
                 let mut state = StageState::new(root, platform, image);
                 state.unaccounted = Some(format!("FROM {}", found.name));
-                Ok((state, None))
+                Ok(state)
             }
         }
+    }
+
+    /// The image that a stage starts from: its first step.
+    fn first_step(
+        &mut self,
+        number: usize,
+        image: &ResolvedImage,
+        platform: &Platform,
+        counter: &mut Counter,
+    ) -> VertexId {
+        counter.count += 1;
+        let shown = self.scope.shows_platform().then(|| platform.to_string());
+        let text = format!("FROM {}", image.reference);
+        let node = self.node(number);
+        let meta = VertexMeta {
+            name: counter.name(shown.as_deref(), false, &text),
+            span: Some(node.stage.span),
+            stage: node.meta_stage(number),
+            step: counter.count as u32,
+            forced: false,
+        };
+        self.graph.add(Vertex {
+            op: image_op(image, platform),
+            inputs: Vec::new(),
+            meta,
+        })
     }
 
     /// The root of what a COPY or mount reads.
@@ -155,12 +172,14 @@ impl<'a> Lowering<'a> {
             Source::External(external) => match self.grounds.externals[external].clone() {
                 None | Some(Ground::Scratch) => Ok(Some(self.scratch())),
                 Some(Ground::Image(image, context)) => {
-                    let name = match context {
-                        Some(context) => format!("[context {context}] {}", image.reference),
-                        None => format!("FROM {}", image.reference),
-                    };
                     let platform = self.scope.target.clone();
-                    Ok(Some(self.image(&image, &platform, name)))
+                    Ok(Some(match context {
+                        Some(context) => self.context_image(&image, &platform, &context),
+                        None => {
+                            let name = format!("FROM {}", image.reference);
+                            self.plain(image_op(&image, &platform), name)
+                        }
+                    }))
                 }
                 Some(Ground::Context(found)) => Ok(Some(self.context(&found)?)),
             },
@@ -195,27 +214,15 @@ impl<'a> Lowering<'a> {
         })
     }
 
-    /// The op of an image; an image without layers is the empty file system.
-    pub(super) fn image_op(image: &ResolvedImage, platform: &image::Platform) -> Op {
-        if image.config.rootfs.diff_ids.is_empty() {
-            return Op::Scratch;
-        }
-        Op::Image(ImageOp {
-            reference: image.reference.clone(),
-            origin: image.origin.clone(),
-            manifest: image.manifest,
-            diff_ids: image.config.rootfs.diff_ids.clone(),
-            platform: platform.clone(),
-        })
-    }
-
-    fn image(
+    /// An image that a named context put in the place of something else.
+    fn context_image(
         &mut self,
         image: &ResolvedImage,
-        platform: &image::Platform,
-        name: String,
+        platform: &Platform,
+        context: &str,
     ) -> VertexId {
-        self.plain(Self::image_op(image, platform), name)
+        let name = format!("[context {context}] {}", image.reference);
+        self.plain(image_op(image, platform), name)
     }
 
     /// The vertex of a directory or URL of the request.
@@ -276,7 +283,7 @@ impl<'a> Lowering<'a> {
         })
     }
 
-    fn check_platform(&self, number: usize, wanted: &image::Platform, image: &ResolvedImage) {
+    fn check_platform(&self, number: usize, wanted: &Platform, image: &ResolvedImage) {
         let actual = image.config.platform();
         if actual.os == wanted.os && actual.architecture == wanted.architecture {
             return;
@@ -295,4 +302,18 @@ impl<'a> Lowering<'a> {
             ),
         );
     }
+}
+
+/// The op of an image; an image without layers is the empty file system.
+fn image_op(image: &ResolvedImage, platform: &Platform) -> Op {
+    if image.config.rootfs.diff_ids.is_empty() {
+        return Op::Scratch;
+    }
+    Op::Image(ImageOp {
+        reference: image.reference.clone(),
+        origin: image.origin.clone(),
+        manifest: image.manifest,
+        diff_ids: image.config.rootfs.diff_ids.clone(),
+        platform: platform.clone(),
+    })
 }

@@ -189,7 +189,7 @@ fn finish(scope: &Scope<'_>, mut state: StageState) -> Target {
     state.config().labels.extend(labels);
     let mut config = Arc::unwrap_or_clone(state.image);
     config.config.env = state.env.list().to_vec();
-    config.history = state.history.flatten();
+    config.history = state.history.into_vec();
     let last = config
         .history
         .last()

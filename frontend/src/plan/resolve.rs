@@ -145,7 +145,7 @@ fn of_name(
             ..PlanError::new(suggest::with_suggestion(
                 prefixed(name, error.message),
                 name,
-                table.labels().chain(COMMON),
+                table.names().chain(COMMON),
             ))
         }),
     }

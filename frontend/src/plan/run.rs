@@ -85,7 +85,7 @@ impl Work<'_, '_> {
             devices: run
                 .devices
                 .iter()
-                .map(|device| self.device(&device.text))
+                .map(|word| device(&word.text))
                 .collect::<Result<_, _>>()?,
             platform: self.state.platform.clone(),
         };
@@ -190,31 +190,6 @@ impl Work<'_, '_> {
         }
     }
 
-    /// `--device=[name=]NAME[,required]`.
-    fn device(&self, text: &str) -> Result<String, PlanError> {
-        let mut name = None;
-        for field in mounts::fields(text)? {
-            let (key, value) = field.split_once('=').unwrap_or((&field, "true"));
-            match key.to_lowercase().as_str() {
-                "required" => {
-                    if super::parse_bool(value).is_none() {
-                        let message = format!("invalid value for required: {value}");
-                        return Err(PlanError::new(message));
-                    }
-                }
-                "name" if name.is_none() => name = Some(value.to_owned()),
-                "name" => return Err(PlanError::new("device name already set")),
-                _ if name.is_none() => name = Some(field.to_string()),
-                key => {
-                    return Err(PlanError::new(format!(
-                        "unexpected key '{key}' in '{field}'"
-                    )));
-                }
-            }
-        }
-        name.ok_or_else(|| PlanError::new(format!("device name is missing in '{text}'")))
-    }
-
     /// The mounts as a step has them; their sources are added to `inputs`.
     fn mounts(
         &mut self,
@@ -228,10 +203,7 @@ impl Work<'_, '_> {
         let mut sockets = 0;
         for (position, mount) in mounts.iter().enumerate() {
             let source = sources.get(position).copied().unwrap_or(Source::Default);
-            if let Source::Stage(stage) = source
-                && self.lowering.source(source)?.is_none()
-            {
-                let _ = stage;
+            if matches!(source, Source::Stage(_)) && self.lowering.source(source)?.is_none() {
                 return Err(PlanError::new(format!(
                     "cannot mount from stage {} to {}, stage needs to be defined before current command",
                     quoted(&mount.from),
@@ -354,6 +326,31 @@ impl Work<'_, '_> {
         text.push_str(" # buildkit");
         text
     }
+}
+
+/// `--device=[name=]NAME[,required]`.
+fn device(text: &str) -> Result<String, PlanError> {
+    let mut name = None;
+    for field in mounts::fields(text)? {
+        let (key, value) = field.split_once('=').unwrap_or((&field, "true"));
+        match key.to_lowercase().as_str() {
+            "required" => {
+                if super::parse_bool(value).is_none() {
+                    let message = format!("invalid value for required: {value}");
+                    return Err(PlanError::new(message));
+                }
+            }
+            "name" if name.is_none() => name = Some(value.to_owned()),
+            "name" => return Err(PlanError::new("device name already set")),
+            _ if name.is_none() => name = Some(field.to_string()),
+            key => {
+                return Err(PlanError::new(format!(
+                    "unexpected key '{key}' in '{field}'"
+                )));
+            }
+        }
+    }
+    name.ok_or_else(|| PlanError::new(format!("device name is missing in '{text}'")))
 }
 
 /// The position of `id` among `inputs`; the root file system, which is the first, stands alone.

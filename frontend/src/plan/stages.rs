@@ -35,7 +35,9 @@ pub(super) enum Base {
 #[derive(Debug)]
 pub(super) struct Node<'a> {
     pub(super) stage: &'a Stage,
-    /// As it is shown: its name or `stage-0`; empty when it is the only one.
+    /// Its name, or `stage-0`.
+    name: String,
+    /// As the progress shows it: nothing when it is the only one.
     pub(super) label: String,
     pub(super) base: Base,
     /// `--platform`.
@@ -43,6 +45,16 @@ pub(super) struct Node<'a> {
     pub(super) steps: Vec<Step<'a>>,
     /// Whether the triggers of what it starts from are among its steps.
     pub(super) triggered: bool,
+}
+
+impl Node<'_> {
+    /// The stage as vertices carry it: its name, or its number.
+    pub(super) fn meta_stage(&self, number: usize) -> String {
+        match &self.stage.name {
+            Some(name) => name.lower(),
+            None => number.to_string(),
+        }
+    }
 }
 
 /// One instruction to be lowered.
@@ -164,13 +176,14 @@ impl<'a> Table<'a> {
                 None => Base::Image(name.text),
             },
         };
-        let label = match &stage.name {
+        let name = match &stage.name {
             Some(name) => name.lower(),
             None => format!("stage-{number}"),
         };
         Ok(Node {
             stage,
-            label,
+            label: name.clone(),
+            name,
             base,
             platform,
             steps: Vec::with_capacity(stage.instructions.len()),
@@ -249,14 +262,14 @@ impl<'a> Table<'a> {
                 PlanError::new(suggest::with_suggestion(
                     format!("target stage {} could not be found", quoted(wanted)),
                     wanted,
-                    self.labels(),
+                    self.names(),
                 ))
             })
     }
 
     /// The stages' names, for suggestions.
-    pub(super) fn labels(&self) -> impl Iterator<Item = &str> {
-        self.stages.iter().map(|node| node.label.as_str())
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.stages.iter().map(|node| node.name.as_str())
     }
 
     /// Which stages, and which externals, the stage `target` needs.
@@ -312,7 +325,7 @@ impl<'a> Table<'a> {
                         path.push((read, self.reads(read)));
                     }
                     Mark::Open => {
-                        let label = &self.stages[first].label;
+                        let label = &self.stages[first].name;
                         return Err(PlanError::new(format!(
                             "circular dependency detected on stage: {label}"
                         ))

@@ -43,12 +43,14 @@ impl StageState {
     pub(super) fn new(root: VertexId, platform: Platform, mut image: ImageConfig) -> Self {
         let layers = image.rootfs.diff_ids.len();
         let history = HistoryList::of_base(std::mem::take(&mut image.history), layers);
-        let base_history = history.flatten().len();
+        let base_history = history.len();
         let env = ConfigEnv::new(std::mem::take(&mut image.config.env));
         image.created = None;
         // What is known only to the base's own tools says nothing about a new image.
         image.other.clear();
         image.config.other.clear();
+        // Triggers have become steps by now.
+        image.config.on_build.clear();
         Self {
             root,
             platform,
@@ -114,7 +116,7 @@ pub(super) fn empty_image(platform: &Platform) -> ImageConfig {
         os_features: platform.os_features.clone(),
         ..ImageConfig::default()
     };
-    image.config.working_dir = "/".to_owned();
+    "/".clone_into(&mut image.config.working_dir);
     if platform.os != "windows" {
         image.config.env = vec![format!("PATH={DEFAULT_PATH}")];
     }

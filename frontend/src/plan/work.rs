@@ -6,9 +6,8 @@ use solver::{Span, Vertex, VertexId, VertexMeta};
 
 use super::checks::rule;
 use super::error::PlanError;
-use super::images::ResolvedImage;
 use super::lower::Lowering;
-use super::stages::{Base, Step};
+use super::stages::Step;
 use super::state::StageState;
 use super::suggest::nearest;
 use crate::expansion::{Lexer, Variables};
@@ -18,17 +17,48 @@ use crate::instruction::{Command, Instruction, Word};
 pub(super) const NOT_VARIABLES: [&str; 2] =
     ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"];
 
+/// Numbers the steps of a stage for the progress.
+#[derive(Debug, Clone)]
+pub(super) struct Counter {
+    /// The stage, as the progress shows it; empty when there is only one.
+    pub(super) label: String,
+    /// How many steps there will be; without any, nothing is numbered.
+    pub(super) total: usize,
+    /// How many there were.
+    pub(super) count: usize,
+}
+
+impl Counter {
+    /// `[platform stage 2/5] text` for the step that was counted last.
+    pub(super) fn name(&self, platform: Option<&str>, trigger: bool, text: &str) -> String {
+        if self.total == 0 {
+            return text.to_owned();
+        }
+        let mut name = String::with_capacity(text.len() + 32);
+        name.push('[');
+        for part in [platform.unwrap_or_default(), &self.label] {
+            if !part.is_empty() {
+                name.push_str(part);
+                name.push(' ');
+            }
+        }
+        let width = self.total.ilog10() as usize + 1;
+        name.push_str(&format!("{:width$}/{}] ", self.count, self.total));
+        if trigger {
+            name.push_str("ONBUILD ");
+        }
+        name.push_str(text);
+        name
+    }
+}
+
 /// One stage while its instructions are lowered.
 pub(super) struct Work<'w, 'a> {
     pub(super) lowering: &'w mut Lowering<'a>,
     pub(super) state: StageState,
-    /// As the progress shows it; empty when there is only one.
-    pub(super) label: String,
+    pub(super) counter: Counter,
     /// As vertices carry it.
     stage: String,
-    total: usize,
-    /// Steps so far.
-    count: usize,
     /// Whether `--no-cache` or its filter means this stage.
     pub(super) forced: bool,
     /// Where CMD, ENTRYPOINT and HEALTHCHECK were seen last in this stage.
@@ -47,7 +77,7 @@ impl<'w, 'a> Work<'w, 'a> {
         lowering: &'w mut Lowering<'a>,
         number: usize,
         state: StageState,
-        total: usize,
+        counter: Counter,
     ) -> Self {
         let node = lowering.node(number);
         let name = node.stage.name.as_ref().map(|name| name.lower());
@@ -56,21 +86,13 @@ impl<'w, 'a> Work<'w, 'a> {
             let filter = &request.no_cache_filter;
             filter.iter().any(|wanted| wanted.to_lowercase() == *name)
         });
-        // A stage that a context replaces has no steps of its own.
-        let total = if matches!(node.base, Base::Replaced(_)) {
-            0
-        } else {
-            total
-        };
         Self {
-            label: node.label.clone(),
-            stage: name.unwrap_or_else(|| number.to_string()),
+            stage: node.meta_stage(number),
             span: node.stage.span,
             forced: request.no_cache || filtered,
             lowering,
             state,
-            total,
-            count: 0,
+            counter,
             command: None,
             entrypoint: None,
             healthcheck: None,
@@ -78,13 +100,6 @@ impl<'w, 'a> Work<'w, 'a> {
             trigger: false,
             undefined: Vec::new(),
         }
-    }
-
-    /// The image that the stage starts from, its first step.
-    pub(super) fn begin_image(&mut self, image: &ResolvedImage) {
-        let name = self.numbered(&format!("FROM {}", image.reference));
-        let op = Lowering::image_op(image, &self.state.platform);
-        self.state.root = self.add(op, Vec::new(), name, false);
     }
 
     /// Lowers one instruction.
@@ -180,7 +195,7 @@ impl<'w, 'a> Work<'w, 'a> {
                 name,
                 span: Some(self.span),
                 stage: self.stage.clone(),
-                step: self.count as u32,
+                step: self.counter.count as u32,
                 forced,
             },
         })
@@ -204,33 +219,16 @@ impl<'w, 'a> Work<'w, 'a> {
 
     /// Counts a step: `[stage 2/5] text`.
     pub(super) fn numbered(&mut self, text: &str) -> String {
-        self.count += 1;
+        self.counter.count += 1;
         self.prefixed(text)
     }
 
     /// The text with the number of the step that was counted last.
     pub(super) fn prefixed(&self, text: &str) -> String {
-        if self.total == 0 {
-            return text.to_owned();
-        }
-        let mut name = String::with_capacity(text.len() + 32);
-        name.push('[');
-        if self.lowering.scope.shows_platform() {
-            name.push_str(&self.state.platform.to_string());
-            name.push_str(&self.cross_platform());
-            name.push(' ');
-        }
-        if !self.label.is_empty() {
-            name.push_str(&self.label);
-            name.push(' ');
-        }
-        let width = self.total.checked_ilog10().unwrap_or(0) as usize + 1;
-        name.push_str(&format!("{:width$}/{}] ", self.count, self.total));
-        if self.trigger {
-            name.push_str("ONBUILD ");
-        }
-        name.push_str(text);
-        name
+        let platform = self.lowering.scope.shows_platform();
+        let platform =
+            platform.then(|| format!("{}{}", self.state.platform, self.cross_platform()));
+        self.counter.name(platform.as_deref(), self.trigger, text)
     }
 
     /// `->arm64` when the variables of a stage say that it builds for another machine.

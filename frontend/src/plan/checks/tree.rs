@@ -36,7 +36,7 @@ fn names(scope: &Scope<'_>, stages: &[Stage]) {
         let report = |rule, message| {
             scope
                 .checks
-                .report(rule, stage.span, &stage.comments, message)
+                .report(rule, stage.span, &stage.comments, message);
         };
         let written = &name.word.text;
         let lower = name.lower();
@@ -86,12 +86,11 @@ enum Case {
 }
 
 fn case_of(keyword: &str) -> Option<Case> {
-    if keyword.to_lowercase() == keyword {
-        Some(Case::Lower)
-    } else if keyword.to_uppercase() == keyword {
-        Some(Case::Upper)
-    } else {
-        None
+    let has = |case: fn(&u8) -> bool| keyword.as_bytes().iter().any(case);
+    match (has(u8::is_ascii_lowercase), has(u8::is_ascii_uppercase)) {
+        (_, false) => Some(Case::Lower),
+        (false, true) => Some(Case::Upper),
+        (true, true) => None,
     }
 }
 
@@ -231,7 +230,7 @@ pub(in super::super) fn platform_of_from(
     let report = |rule, message| {
         scope
             .checks
-            .report(rule, stage.span, &stage.comments, message)
+            .report(rule, stage.span, &stage.comments, message);
     };
     if expanded.undefined.is_empty()
         && expanded.used == ["TARGETPLATFORM"]
