@@ -75,6 +75,8 @@ struct Inner {
     loaded: Mutex<HashMap<LayerId, Arc<OnceLock<Arc<Layer>>>>>,
     pinned: crate::pins::Held,
     verdicts: crate::suspects::Verdicts,
+    /// Removes what dead processes left; waited for at the end.
+    sweeper: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
 impl Store {
@@ -263,6 +265,15 @@ impl Drop for Inner {
                     .execute("DELETE FROM pins WHERE owner = ?1", [owner.name()])
                     .map_err(self.database.error("drop pins"))
             });
+        }
+        let sweeper = self
+            .sweeper
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(sweeper) = sweeper {
+            // It only removes files; a panic of it is nobody's loss.
+            let _ = sweeper.join();
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Many processes on one store: this test program starts itself again, as a child that does one
 //! thing and says what it did.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};

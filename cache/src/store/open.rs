@@ -1,10 +1,10 @@
 //! Opening: the checks on every opening, and the probes of the first.
 
-use std::fs::{DirBuilder, Permissions};
+use std::fs::{DirBuilder, File, Permissions};
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::flavour::{Body, FORMAT, Header};
 use super::staging::random_name;
@@ -22,6 +22,9 @@ const DIRECTORIES: [&str; 8] = [
     "containers",
     "tmp",
 ];
+
+/// What `store.json` is called while it is written.
+const SCRATCH: &str = "store.json.new";
 
 pub(super) fn open(options: StoreOptions) -> Result<Store, StoreError> {
     let root = std::path::absolute(&options.root).map_err(StoreError::io("find", &options.root))?;
@@ -54,9 +57,16 @@ pub(super) fn open(options: StoreOptions) -> Result<Store, StoreError> {
             loaded: Mutex::default(),
             pinned: crate::pins::Held::default(),
             verdicts: crate::suspects::Verdicts::default(),
+            sweeper: Mutex::default(),
         }),
     };
-    store.sweep_aside();
+    if let Some(sweeper) = store.sweep_aside() {
+        *store
+            .inner
+            .sweeper
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(sweeper);
+    }
     Ok(store)
 }
 
@@ -143,6 +153,7 @@ fn make(root: &Path, json: &Path) -> Result<Body, StoreError> {
                 "leases",
                 "ballast",
                 "store.json",
+                SCRATCH,
             ]
             .iter()
             .any(|file| name == *file);
@@ -163,6 +174,11 @@ fn make(root: &Path, json: &Path) -> Result<Body, StoreError> {
             .create(&path)
             .map_err(StoreError::io("make", &path))?;
     }
+    // One makes it; who waited finds it made.
+    let _alone = alone(root)?;
+    if let Some(body) = known(root, json)? {
+        return Ok(body);
+    }
     let xattrs = Xattrs::of_this_process();
     let scratch = root.join("tmp").join(random_name());
     let probed = probe::files(root, &scratch, xattrs).and_then(|mut probed| {
@@ -182,12 +198,29 @@ fn make(root: &Path, json: &Path) -> Result<Body, StoreError> {
         probe: probed?,
     };
     crate::ballast::fill(&root.join("ballast"))?;
+    // SQLite lets only one process turn the log on, and the others fail instead of waiting.
+    Database::open(root.join("records.sqlite"))?;
     save(root, json, &body)?;
     Ok(body)
 }
 
+/// Makes sure that nobody else makes or changes `store.json`, until the answer is dropped.
+fn alone(root: &Path) -> Result<File, StoreError> {
+    let path = root.join("leases");
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(StoreError::io("make", &path))?;
+    file.lock().map_err(StoreError::io("lock", &path))?;
+    Ok(file)
+}
+
+/// Writes `store.json`; the caller is [`alone`].
 fn save(root: &Path, json: &Path, body: &Body) -> Result<(), StoreError> {
-    let scratch = root.join("tmp").join(format!("{}.json", random_name()));
+    let scratch = root.join(SCRATCH);
     flavour::write(json, &scratch, body).inspect_err(|_| {
         let _ = std::fs::remove_file(&scratch);
     })
@@ -214,6 +247,7 @@ fn check_flavour(
         });
     }
     if body.flavour.id_map != wanted.id_map {
+        let _alone = alone(root)?;
         body.flavour = wanted;
         save(root, json, &body)?;
     }
@@ -227,6 +261,7 @@ pub(super) fn probe_overlay(store: &Store) -> Result<(), StoreError> {
     }
     let scratch = store.staging("probe")?;
     probe::overlay(store.root(), scratch.path(), store.flavour().xattrs)?;
+    let _alone = alone(store.root())?;
     let mut body = Body {
         flavour: store.flavour().clone(),
         probe: store.probed().clone(),

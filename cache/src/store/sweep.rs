@@ -1,4 +1,9 @@
 //! Cleaning up after processes that died.
+//!
+//! The dead's pins go first, then their files: while these are removed, the owner's lock is held
+//! by who removes them, and to everybody else the owner looks alive.
+
+use std::thread::JoinHandle;
 
 use super::staging::Dead;
 use super::{Store, StoreError};
@@ -7,31 +12,45 @@ impl Store {
     /// Removes what dead processes left in `tmp`, and their pins. What this process has no right
     /// to remove stays.
     pub fn sweep(&self) -> Result<(), StoreError> {
-        self.bury(Dead::find(&self.tmp_dir())?)
-    }
-
-    /// Looks for dead processes at once, and cleans up after them while others go on.
-    pub(super) fn sweep_aside(&self) {
-        let Ok(dead) = Dead::find(&self.tmp_dir()) else {
-            return;
-        };
-        if !dead.is_empty() {
-            let store = self.clone();
-            // If the process ends first, the next one goes on; errors are met again when it matters.
-            std::thread::spawn(move || store.bury(dead));
-        }
-    }
-
-    fn bury(&self, dead: Vec<Dead>) -> Result<(), StoreError> {
+        let dead = Dead::find(&self.tmp_dir())?;
         let db = self.database();
-        for owner in dead {
+        if !dead.is_empty() {
             db.write("drop pins", |transaction| {
-                transaction
-                    .execute("DELETE FROM pins WHERE owner = ?1", [&owner.name])
-                    .map_err(db.error("drop pins"))
+                drop_pins(transaction, &dead).map_err(db.error("drop pins"))
             })?;
+        }
+        for owner in dead {
             owner.bury()?;
         }
         Ok(())
     }
+
+    /// Looks for dead processes at once, and removes what they left while others go on. Waits for
+    /// no writer: what is not done now is done at another opening.
+    pub(super) fn sweep_aside(&self) -> Option<JoinHandle<()>> {
+        let dead = Dead::find(&self.tmp_dir()).ok()?;
+        if dead.is_empty() {
+            return None;
+        }
+        let db = self.database();
+        db.try_write("drop pins", |transaction| {
+            drop_pins(transaction, &dead).map_err(db.error("drop pins"))
+        })
+        .ok()
+        .flatten()?;
+        Some(std::thread::spawn(move || {
+            for owner in dead {
+                // Somebody with more rights may come later.
+                let _ = owner.bury();
+            }
+        }))
+    }
+}
+
+fn drop_pins(transaction: &rusqlite::Transaction<'_>, dead: &[Dead]) -> rusqlite::Result<()> {
+    let mut drop = transaction.prepare("DELETE FROM pins WHERE owner = ?1")?;
+    for owner in dead {
+        drop.execute([&owner.name])?;
+    }
+    Ok(())
 }
