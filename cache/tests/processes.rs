@@ -43,7 +43,7 @@ impl Other {
             .env(ROOT, root)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::inherit())
             .spawn()
             .unwrap();
         let ask = child.stdin.take().unwrap();

@@ -146,17 +146,11 @@ fn make(root: &Path, json: &Path) -> Result<Body, StoreError> {
         let ours = DIRECTORIES
             .iter()
             .any(|dir| Path::new(dir).starts_with(&name))
-            || [
-                "records.sqlite",
-                "records.sqlite-wal",
-                "records.sqlite-shm",
-                "leases",
-                "ballast",
-                "store.json",
-                SCRATCH,
-            ]
-            .iter()
-            .any(|file| name == *file);
+            || ["leases", "ballast", "store.json", SCRATCH]
+                .iter()
+                .any(|file| name == *file)
+            // With the journals that are there while somebody else makes it.
+            || name.as_encoded_bytes().starts_with(b"records.sqlite");
         if !ours {
             return Err(StoreError::NotEmpty {
                 root: root.to_owned(),
