@@ -1,6 +1,7 @@
 //! What is taken from the cache, and what is not.
 
-use super::world::{Order, Plan, World};
+use super::plan::Plan;
+use super::world::{Order, World};
 use crate::HitOrigin;
 use crate::schedule::Outcome;
 

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::world::{Order, Plan, World};
+use super::plan::Plan;
+use super::world::{Order, World};
 use crate::{SolveError, Verdict, Worker};
 
 #[test]

@@ -1,6 +1,7 @@
 //! Steps that are not to use the cache, and what stands on them.
 
-use super::world::{Order, Plan, World};
+use super::plan::Plan;
+use super::world::{Order, World};
 
 #[test]
 fn a_forced_step_and_those_on_its_root_run_again() {

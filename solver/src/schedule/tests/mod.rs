@@ -3,6 +3,8 @@
 mod caching;
 mod failing;
 mod forcing;
+mod memory;
+mod plan;
 mod random;
 mod scale;
 mod sharing;

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 
-use super::world::{Order, Plan, Stack, World};
+use super::plan::Plan;
+use super::world::{Order, Stack, World};
 use crate::{Op, Output, VertexId, Worker};
 
 /// One vertex; inputs are picked among the earlier ones.

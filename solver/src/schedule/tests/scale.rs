@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::world::{Plan, World};
+use super::plan::Plan;
+use super::world::World;
 use crate::VertexId;
 
 /// So many stages of five steps.

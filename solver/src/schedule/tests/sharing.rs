@@ -2,7 +2,8 @@
 
 use std::thread;
 
-use super::world::{Order, Plan, World};
+use super::plan::Plan;
+use super::world::{Order, World};
 
 #[test]
 fn independent_steps_run_at_the_same_time() {
