@@ -5,10 +5,11 @@ use solver::op::{CopyOp, CopySource, HttpOp, InlineFile, ModeChange, Op, Unpack}
 use solver::selector::{Purpose, Selector};
 use solver::{Vertex, VertexId};
 
+use super::checks::{rule, values::ignored_source};
 use super::error::PlanError;
 use super::gotext::quoted;
+use super::mounting::position;
 use super::remote::{self, Remote};
-use super::run::position;
 use super::stages::Source;
 use super::work::Work;
 use super::{mode, paths};
@@ -180,6 +181,9 @@ impl Work<'_, '_> {
                         quoted(&self.counter.label)
                     )));
                 };
+                if from == Source::Default {
+                    self.check_ignored(path, is_add);
+                }
                 let selector = if copy.parents {
                     Selector {
                         parents: true,
@@ -194,6 +198,18 @@ impl Work<'_, '_> {
                     unpack: unpack(copy.unpack.unwrap_or(is_add)),
                 })
             }
+        }
+    }
+
+    fn check_ignored(&self, path: &str, is_add: bool) {
+        let rules = self.lowering.scope.request.ignored.as_ref();
+        if let Some(path) = rules.and_then(|rules| ignored_source(rules, path)) {
+            let verb = if is_add { "Add" } else { "Copy" };
+            let message = format!(
+                "Attempting to {verb} file {} that is excluded by .dockerignore",
+                quoted(&path)
+            );
+            self.report(rule::IGNORED_FILE, message);
         }
     }
 

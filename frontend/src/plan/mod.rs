@@ -7,7 +7,7 @@
 //! - `stages`: what each stage starts from and reads; which the target needs
 //! - `resolve`, `onbuild`: base images, named contexts, triggers
 //! - `lower`, `work`: stages to vertices, one instruction after the other, with `run`, `mounts`,
-//!   `copy`, `remote` and `metadata` for their kinds
+//!   `mounting`, `copy`, `remote` and `metadata` for their kinds
 //! - `checks`: what is legal and yet not right
 //!
 //! This room knows no files and no network: what a base image is, it asks [`ImageResolver`].
@@ -16,6 +16,7 @@ mod args;
 mod checks;
 mod contexts;
 mod copy;
+mod csv;
 mod environment;
 mod epoch;
 mod error;
@@ -25,6 +26,7 @@ mod images;
 mod lower;
 mod metadata;
 mod mode;
+mod mounting;
 mod mounts;
 mod onbuild;
 mod paths;

@@ -1,9 +1,8 @@
 //! `RUN --mount`: the comma-separated options of one value.
 
-use std::borrow::Cow;
-
 use solver::op::Sharing;
 
+use super::csv::fields;
 use super::error::PlanError;
 use super::gotext::quoted;
 use super::{parse_bool, suggest};
@@ -277,56 +276,6 @@ fn size(text: &str) -> Option<u64> {
         return None;
     }
     Some((number * 1024_f64.powi(power)) as u64)
-}
-
-/// The fields of one line of comma-separated values; a quoted field may hold commas.
-pub(super) fn fields(value: &str) -> Result<Vec<Cow<'_, str>>, PlanError> {
-    let fail = |what: &str| PlanError::new(format!("failed to parse csv mounts: {what}"));
-    let mut rest = value.strip_suffix('\n').unwrap_or(value);
-    if rest.is_empty() {
-        return Err(fail("EOF"));
-    }
-    let mut fields = Vec::new();
-    loop {
-        let Some(mut quoted) = rest.strip_prefix('"') else {
-            let (field, more) = match rest.split_once(',') {
-                Some((field, more)) => (field, Some(more)),
-                None => (rest, None),
-            };
-            if field.contains('"') {
-                return Err(fail("bare \" in non-quoted field"));
-            }
-            fields.push(Cow::Borrowed(field));
-            match more {
-                Some(more) => rest = more,
-                None => return Ok(fields),
-            }
-            continue;
-        };
-        let mut field = String::new();
-        loop {
-            let Some((part, after)) = quoted.split_once('"') else {
-                return Err(fail("extraneous or missing \" in quoted-field"));
-            };
-            field.push_str(part);
-            match after.strip_prefix('"') {
-                Some(more) => {
-                    field.push('"');
-                    quoted = more;
-                }
-                None => {
-                    quoted = after;
-                    break;
-                }
-            }
-        }
-        fields.push(Cow::Owned(field));
-        match quoted.strip_prefix(',') {
-            Some(more) => rest = more,
-            None if quoted.is_empty() => return Ok(fields),
-            None => return Err(fail("extraneous or missing \" in quoted-field")),
-        }
-    }
 }
 
 #[cfg(test)]

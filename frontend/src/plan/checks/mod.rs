@@ -35,6 +35,7 @@ pub(super) mod rule {
     pub(in super::super) const SECRETS: &str = "SecretsUsedInArgOrEnv";
     pub(in super::super) const DEFAULT_ARG_IN_FROM: &str = "InvalidDefaultArgInFrom";
     pub(in super::super) const CONST_PLATFORM: &str = "FromPlatformFlagConstDisallowed";
+    pub(in super::super) const IGNORED_FILE: &str = "CopyIgnoredFile";
     pub(in super::super) const DESCRIPTION: &str = "InvalidDefinitionDescription";
     pub(in super::super) const EXPOSE_CASING: &str = "ExposeProtoCasing";
     pub(in super::super) const EXPOSE_FORMAT: &str = "ExposeInvalidFormat";

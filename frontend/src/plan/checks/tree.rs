@@ -20,7 +20,7 @@ pub(in super::super) fn run(scope: &Scope<'_>) {
     default_args(scope, stages);
     for stage in stages {
         if let Some(name) = &stage.name {
-            description(scope, "FROM", &name.lower(), &stage.comments, stage.span);
+            description(scope, "FROM", &[name.lower()], &stage.comments, stage.span);
         }
     }
     let instructions = stages.iter().flat_map(|stage| &stage.instructions);
@@ -171,25 +171,26 @@ fn one(scope: &Scope<'_>, instruction: &Instruction) {
             ),
         ),
         Command::Arg(args) => {
-            if let [arg] = args.as_slice() {
-                let comments = &instruction.comments;
-                description(scope, "ARG", &arg.name.text, comments, instruction.span);
-            }
+            let names: Vec<String> = args.iter().map(|arg| arg.name.text.clone()).collect();
+            let comments = &instruction.comments;
+            description(scope, "ARG", &names, comments, instruction.span);
         }
         _ => {}
     }
 }
 
 /// A comment above FROM or ARG that does not begin with the name it should describe.
-fn description(scope: &Scope<'_>, keyword: &str, name: &str, comments: &[Word], span: Span) {
+fn description(scope: &Scope<'_>, keyword: &str, names: &[String], comments: &[Word], span: Span) {
     let Some(last) = comments.last() else { return };
     let text = last.text.trim_start_matches('#').trim();
-    let is_check = text
-        .split_once('=')
-        .is_some_and(|(key, _)| key.trim() == "check");
-    if is_check || text.starts_with(&format!("{name} ")) {
+    let first = text.split(' ').next().unwrap_or_default();
+    if first.starts_with("check=") || names.iter().any(|name| name == first) {
         return;
     }
+    let name = match names {
+        [name] => name,
+        _ => "<arg_key>",
+    };
     let message =
         format!("Comment for {keyword} should follow the format: `# {name} <description>`");
     scope

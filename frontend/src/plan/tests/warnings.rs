@@ -93,6 +93,22 @@ fn rules_speak_the_references_words() {
         plan.warnings[0].message,
         "Default value for ARG ${TAG} results in empty or invalid base image name"
     );
+    let request = PlanRequest {
+        ignored: Some(crate::ignore::IgnoreRules::parse(b"*.log\n").unwrap()),
+        ..super::request()
+    };
+    let plan = plan_with("FROM scratch\nADD ./a.log b /\n", &request);
+    assert_eq!(
+        plan.warnings[0].message,
+        "Attempting to Add file \"a.log\" that is excluded by .dockerignore"
+    );
+    let text = "# check=experimental=all\n# other words\nFROM scratch AS a\n# X is good\nARG X\n";
+    assert_eq!(
+        warnings(text),
+        [
+            "InvalidDefinitionDescription: Comment for FROM should follow the format: `# a <description>`"
+        ]
+    );
     let registry = Registry::new().with("arm", |config| config.architecture = "arm64".to_owned());
     let plan = try_plan("FROM arm\n", &super::request(), &registry).unwrap();
     assert_eq!(
