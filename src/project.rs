@@ -1,0 +1,166 @@
+//! What a build is made from: the Dockerfile, the context and its ignore file, as the user named them.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use cache::ContextFilter;
+use frontend::ignore::IgnoreRules;
+use frontend::parser::{SOURCE_LIMIT, decode};
+
+use crate::report::{Class, Failure, Source};
+
+/// A Dockerfile with the directory that it is built in.
+pub struct Project {
+    /// The Dockerfile's text and the name under which it is shown.
+    pub source: Source,
+    /// The Dockerfile; none when it came from standard input.
+    pub dockerfile: Option<PathBuf>,
+    /// The context.
+    pub context: PathBuf,
+    /// What of the context cannot be seen.
+    pub ignore: IgnoreRules,
+}
+
+impl Project {
+    /// Reads the Dockerfile and the ignore file; the context's other files are not touched.
+    pub fn load(context: &str, file: Option<&Path>) -> Result<Self, Failure> {
+        if context == "-" || context.contains("://") || context.starts_with("git@") {
+            return Err(Failure::new(Class::Yours, format!("the context `{context}` is not a directory"))
+                .help("contexts from standard input, git and http are not done yet; give a directory"));
+        }
+        let context = PathBuf::from(context);
+        match std::fs::metadata(&context) {
+            Ok(found) if found.is_dir() => {}
+            Ok(_) => {
+                return Err(Failure::new(Class::Yours, format!("the context {} is not a directory", context.display())));
+            }
+            Err(error) => {
+                let mut failure =
+                    Failure::new(Class::Yours, format!("cannot read the context {}", context.display()));
+                failure.causes = vec![error.to_string()];
+                return Err(failure);
+            }
+        }
+        let dockerfile = match file {
+            Some(path) if path == Path::new("-") => None,
+            Some(path) => Some(path.to_owned()),
+            None => Some(find_dockerfile(&context)),
+        };
+        let (bytes, shown) = match &dockerfile {
+            Some(path) => (read(path)?, path.display().to_string()),
+            None => (read_all(std::io::stdin().lock(), "standard input")?, "-".to_owned()),
+        };
+        let source = decode(&bytes).map_err(|error| {
+            // The text is not to be had, so neither is a frame.
+            let failure = Failure::new(Class::Yours, format!("{shown}: {error}"));
+            match error.help {
+                Some(help) => failure.help(help),
+                None => failure,
+            }
+        })?;
+        let ignore = read_ignore(&context, dockerfile.as_deref())?;
+        Ok(Self {
+            source: Source { path: shown, text: source.into() },
+            dockerfile,
+            context,
+            ignore,
+        })
+    }
+
+    /// What tells this project's builds from those of others: context and Dockerfile, as absolute paths.
+    pub fn identity(&self) -> String {
+        let absolute = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let context = absolute(&self.context);
+        match &self.dockerfile {
+            Some(file) => format!("{} {}", context.display(), absolute(file).display()),
+            None => format!("{} -", context.display()),
+        }
+    }
+}
+
+/// `Dockerfile`, or `dockerfile` if only that is there.
+fn find_dockerfile(context: &Path) -> PathBuf {
+    let usual = context.join("Dockerfile");
+    let lower = context.join("dockerfile");
+    if !usual.exists() && lower.exists() { lower } else { usual }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let file = File::open(path).and_then(|file| {
+        // A directory opens well and then cannot be read.
+        if file.metadata()?.is_dir() { Err(std::io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
+    });
+    match file {
+        Ok(file) => read_all(file, &path.display().to_string()),
+        Err(error) => {
+            let mut failure = Failure::new(Class::Yours, format!("cannot read the Dockerfile {}", path.display()))
+                .help("give another one with -f");
+            failure.causes = vec![error.to_string()];
+            Err(failure)
+        }
+    }
+}
+
+/// Reads one byte more than a Dockerfile may have, so that a larger one is seen to be too large
+/// without being read.
+fn read_all(from: impl Read, shown: &str) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    from.take(SOURCE_LIMIT as u64 + 1).read_to_end(&mut bytes).map_err(|error| {
+        let mut failure = Failure::new(Class::Yours, format!("cannot read the Dockerfile {shown}"));
+        failure.causes = vec![error.to_string()];
+        failure
+    })?;
+    Ok(bytes)
+}
+
+/// The rules of `<Dockerfile>.dockerignore`, or of the context's `.dockerignore`.
+fn read_ignore(context: &Path, dockerfile: Option<&Path>) -> Result<IgnoreRules, Failure> {
+    let own = dockerfile.map(|path| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".dockerignore");
+        PathBuf::from(name)
+    });
+    for path in own.into_iter().chain([context.join(".dockerignore")]) {
+        match std::fs::read(&path) {
+            Ok(bytes) => {
+                return IgnoreRules::parse(&bytes).map_err(|error| {
+                    Failure::new(Class::Yours, format!("{}: {error}", path.display()))
+                });
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => {
+                let mut failure = Failure::new(Class::Yours, format!("cannot read {}", path.display()));
+                failure.causes = vec![error.to_string()];
+                return Err(failure);
+            }
+        }
+    }
+    Ok(IgnoreRules::default())
+}
+
+/// Lets the cache ask the frontend's rules.
+pub struct Filter(pub IgnoreRules);
+
+impl ContextFilter for Filter {
+    fn excludes(&self, path: &str) -> bool {
+        self.0.excludes(path)
+    }
+
+    fn may_include_below(&self, path: &str) -> bool {
+        self.0.may_include_below(path)
+    }
+
+    fn rule(&self, path: &str) -> Option<String> {
+        self.0.deciding_rule(path).map(|(line, text)| format!("{text} (line {line})"))
+    }
+
+    fn identity(&self) -> String {
+        self.0.identity()
+    }
+}
+
+/// The rules of a further context's own ignore file.
+pub fn ignore_of(dir: &Path) -> Result<IgnoreRules, Failure> {
+    read_ignore(dir, None)
+}

@@ -1,0 +1,10 @@
+//! rbuild from the outside: the binary, a store of its own for each test, and a base image made of
+//! the machine's static busybox. Runs as root and as an ordinary user.
+
+mod build;
+mod cache;
+mod errors;
+mod images;
+mod many;
+mod place;
+mod run;

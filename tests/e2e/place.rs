@@ -1,0 +1,322 @@
+//! A place for one test: a store, a project, and the binary.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use tempfile::TempDir;
+
+/// The base image's name.
+pub const BASE: &str = "base:1";
+
+/// Programs that the base image has, all of them busybox.
+const APPLETS: &[&str] = &[
+    "[",
+    "awk",
+    "cat",
+    "chmod",
+    "chown",
+    "cp",
+    "cut",
+    "date",
+    "dd",
+    "echo",
+    "env",
+    "expr",
+    "false",
+    "find",
+    "grep",
+    "head",
+    "hostname",
+    "id",
+    "ip",
+    "kill",
+    "ln",
+    "ls",
+    "md5sum",
+    "mkdir",
+    "mkfifo",
+    "mknod",
+    "mount",
+    "mv",
+    "od",
+    "printf",
+    "ps",
+    "pwd",
+    "readlink",
+    "rm",
+    "rmdir",
+    "sed",
+    "seq",
+    "sh",
+    "sha256sum",
+    "sleep",
+    "sort",
+    "stat",
+    "stty",
+    "tail",
+    "tar",
+    "test",
+    "touch",
+    "tr",
+    "true",
+    "tty",
+    "uname",
+    "wc",
+    "xargs",
+];
+
+/// Where a test keeps its things.
+pub struct Place {
+    dir: TempDir,
+}
+
+/// What a command said.
+#[derive(Debug)]
+pub struct Said {
+    /// Exit code; 128 + n for a signal.
+    pub code: i32,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Said {
+    /// Fails the test unless the command succeeded.
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        assert_eq!(self.code, 0, "stdout:\n{}\nstderr:\n{}", self.out, self.err);
+        self
+    }
+
+    /// Fails the test unless the command ended with `code` and said `text`.
+    #[track_caller]
+    pub fn fails(self, code: i32, text: &str) -> Self {
+        assert_eq!(
+            self.code, code,
+            "stdout:\n{}\nstderr:\n{}",
+            self.out, self.err
+        );
+        assert!(self.err.contains(text), "`{text}` is not in:\n{}", self.err);
+        self
+    }
+
+    /// Names of the steps that ran, in the order in which they were announced.
+    pub fn ran(&self) -> Vec<&str> {
+        self.steps(" runs: ")
+    }
+
+    /// Names of the steps that came from the cache.
+    pub fn cached(&self) -> Vec<&str> {
+        self.steps(" CACHED")
+    }
+
+    /// The reason given for the step whose name holds `text`.
+    #[track_caller]
+    pub fn reason(&self, text: &str) -> &str {
+        let number = self.number(text);
+        let mark = format!("#{number} runs: ");
+        self.err
+            .lines()
+            .find_map(|line| line.strip_prefix(&mark))
+            .unwrap_or_else(|| panic!("`{text}` did not run:\n{}", self.err))
+    }
+
+    fn number(&self, text: &str) -> &str {
+        self.err
+            .lines()
+            .find(|line| line.starts_with('#') && line.contains('[') && line.contains(text))
+            .and_then(|line| line[1..].split(' ').next())
+            .unwrap_or_else(|| panic!("there is no step `{text}`:\n{}", self.err))
+    }
+
+    fn steps(&self, mark: &str) -> Vec<&str> {
+        let numbers: Vec<&str> = self
+            .err
+            .lines()
+            .filter(|line| line.starts_with('#') && line.contains(mark))
+            .filter_map(|line| line.split(' ').next())
+            .collect();
+        numbers
+            .iter()
+            .filter_map(|number| {
+                self.err.lines().find_map(|line| {
+                    line.strip_prefix(number)?
+                        .strip_prefix(' ')
+                        .filter(|name| name.starts_with('['))
+                })
+            })
+            .collect()
+    }
+}
+
+impl Place {
+    /// An empty place; none (and a loud line) when this machine cannot run containers.
+    pub fn new() -> Option<Self> {
+        let place = Self {
+            dir: tempfile::tempdir().unwrap(),
+        };
+        let probe = place.rbuild(&["doctor", "--format=json"]).ok();
+        let can: serde_json::Value = serde_json::from_str(&probe.out).unwrap();
+        if can["containers"] == true {
+            return Some(place);
+        }
+        assert!(
+            std::env::var_os("RBUILD_CI").is_none(),
+            "CI must be able to run containers: {}",
+            probe.out
+        );
+        eprintln!("SKIPPED: this machine cannot run containers: {}", probe.out);
+        None
+    }
+
+    /// A place whose store has the base image.
+    pub fn with_base() -> Option<Self> {
+        let place = Self::new()?;
+        place
+            .rbuild(&["import", base_tar().to_str().unwrap(), BASE])
+            .ok();
+        Some(place)
+    }
+
+    /// A path in the place.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Writes a file of the project, with its parents.
+    pub fn write(&self, name: &str, text: &str) {
+        let path = self.path("project").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// The project directory.
+    pub fn project(&self) -> PathBuf {
+        self.path("project")
+    }
+
+    /// Runs rbuild with the place's store.
+    pub fn rbuild(&self, arguments: &[&str]) -> Said {
+        said(self.command(arguments).output().unwrap())
+    }
+
+    /// rbuild with the place's store, not started yet.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command
+            .args(arguments)
+            .env("RBUILD_ROOT", self.path("store"))
+            .env_remove("SOURCE_DATE_EPOCH")
+            .current_dir(self.dir.path());
+        command
+    }
+
+    /// Builds the project with this Dockerfile, as `app`.
+    pub fn build(&self, dockerfile: &str, arguments: &[&str]) -> Said {
+        self.write("Dockerfile", dockerfile);
+        self.build_again(arguments)
+    }
+
+    /// Builds the project as it is, as `app`.
+    pub fn build_again(&self, arguments: &[&str]) -> Said {
+        let project = self.project();
+        let mut all = vec!["--progress=plain", "-t", "app"];
+        all.extend(arguments);
+        all.push(project.to_str().unwrap());
+        self.rbuild(&all)
+    }
+
+    /// Runs a shell command in `app` and gives what it wrote.
+    #[track_caller]
+    pub fn sh(&self, script: &str) -> String {
+        self.rbuild(&[
+            "run",
+            "--rm",
+            "--entrypoint",
+            "/bin/sh",
+            "app",
+            "-c",
+            script,
+        ])
+        .ok()
+        .out
+    }
+}
+
+/// The program under test.
+pub fn binary() -> PathBuf {
+    std::env::var_os("RBUILD_TEST_BINARY").map_or_else(
+        || PathBuf::from(env!("CARGO_BIN_EXE_rbuild")),
+        PathBuf::from,
+    )
+}
+
+/// A finished command's words.
+pub fn said(output: Output) -> Said {
+    use std::os::unix::process::ExitStatusExt;
+    let code = output
+        .status
+        .code()
+        .or_else(|| output.status.signal().map(|signal| 128 + signal));
+    Said {
+        code: code.unwrap_or(-1),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// A tar of a root file system with busybox in it, made once for all tests.
+pub fn base_tar() -> &'static Path {
+    static MADE: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
+    &MADE
+        .get_or_init(|| {
+            let dir = tempfile::tempdir().unwrap();
+            let root = dir.path().join("root");
+            for name in ["bin", "etc", "root", "tmp", "home/user"] {
+                fs::create_dir_all(root.join(name)).unwrap();
+            }
+            let busybox = ["/bin/busybox", "/usr/bin/busybox"]
+                .into_iter()
+                .find(|path| Path::new(path).exists())
+                .expect("busybox-static is installed by scripts/setup");
+            fs::copy(busybox, root.join("bin/busybox")).unwrap();
+            fs::set_permissions(root.join("bin/busybox"), fs::Permissions::from_mode(0o755))
+                .unwrap();
+            for applet in APPLETS {
+                symlink("busybox", root.join("bin").join(applet)).unwrap();
+            }
+            fs::set_permissions(root.join("tmp"), fs::Permissions::from_mode(0o1777)).unwrap();
+            let mut passwd =
+                "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n".to_owned();
+            writeln!(passwd, "other:x:1001:1002::/nowhere:/bin/sh").unwrap();
+            fs::write(root.join("etc/passwd"), passwd).unwrap();
+            fs::write(
+                root.join("etc/group"),
+                "root:x:0:\nuser:x:1000:\nother:x:1002:\nextra:x:1500:user\n",
+            )
+            .unwrap();
+            let tar = dir.path().join("base.tar");
+            let status = Command::new("tar")
+                .args([
+                    "--numeric-owner",
+                    "--owner=0",
+                    "--group=0",
+                    "--sort=name",
+                    "-C",
+                ])
+                .arg(&root)
+                .arg("-cf")
+                .arg(&tar)
+                .arg(".")
+                .status()
+                .unwrap();
+            assert!(status.success());
+            (dir, tar)
+        })
+        .1
+}

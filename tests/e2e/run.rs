@@ -1,0 +1,123 @@
+//! `rbuild run`: what a container sees, and how it ends.
+
+use crate::place::{BASE, Place};
+
+#[test]
+fn the_exit_code_is_that_of_the_process() {
+    let Some(place) = Place::with_base() else {
+        return;
+    };
+    let code = |arguments: &[&str]| {
+        let mut all = vec!["run", "--rm", BASE];
+        all.extend(arguments);
+        place.rbuild(&all).code
+    };
+    assert_eq!(code(&["sh", "-c", "exit 3"]), 3);
+    assert_eq!(code(&["no-such-command"]), 127);
+    assert_eq!(code(&["/etc/passwd"]), 126);
+    assert_eq!(code(&["sh", "-c", "sh -c 'kill -TERM $$'; exit $?"]), 143);
+    assert_eq!(
+        place.rbuild(&["run", "--rm", "no-such-image", "true"]).code,
+        125
+    );
+    assert_eq!(place.rbuild(&["run", "--rm", "-d", BASE, "true"]).code, 125);
+}
+
+#[test]
+fn flags_change_what_the_process_sees() {
+    let Some(place) = Place::with_base() else {
+        return;
+    };
+    std::fs::create_dir(place.path("shared")).unwrap();
+    std::fs::write(place.path("shared/f"), "from outside\n").unwrap();
+    let volume = format!("{}:/v", place.path("shared").display());
+    let said = place
+        .rbuild(&[
+            "run",
+            "--rm",
+            "-e",
+            "A=1",
+            "-v",
+            &volume,
+            "-w",
+            "/tmp",
+            "-u",
+            "user",
+            "--hostname",
+            "box",
+            "--network",
+            "none",
+            BASE,
+            "sh",
+            "-c",
+            "echo $A; cat /v/f; pwd; id -u; hostname; ip addr | grep -c '^[0-9]*: '",
+        ])
+        .ok();
+    assert_eq!(said.out, "1\nfrom outside\n/tmp\n1000\nbox\n1\n");
+    let readonly = format!("{volume}:ro");
+    let said = place.rbuild(&["run", "--rm", "-v", &readonly, BASE, "touch", "/v/x"]);
+    assert_eq!(said.code, 1, "{said:?}");
+}
+
+#[test]
+fn input_reaches_the_process_and_output_is_kept_apart() {
+    let Some(place) = Place::with_base() else {
+        return;
+    };
+    let mut child = place
+        .command(&["run", "--rm", "-i", BASE, "sh", "-c", "cat; echo no >&2"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"yes\n").unwrap();
+    let said = crate::place::said(child.wait_with_output().unwrap());
+    assert_eq!(
+        (said.code, said.out.as_str(), said.err.as_str()),
+        (0, "yes\n", "no\n")
+    );
+}
+
+#[test]
+fn nothing_of_the_caller_comes_through() {
+    let Some(place) = Place::with_base() else {
+        return;
+    };
+    let said = place
+        .rbuild(&["run", "--rm", BASE, "sh", "-c", "ls /proc/self/fd | wc -l; grep -E '^(SigBlk|SigIgn|Seccomp|NoNewPrivs):' /proc/self/status | tr -d '\\t'; umask; env | sort"])
+        .ok();
+    let lines: Vec<&str> = said.out.lines().collect();
+    // 0, 1, 2 and the one that `ls` has open.
+    assert_eq!(lines[0], "4", "{}", said.out);
+    assert!(
+        said.out.contains("SigBlk:0000000000000000")
+            && said.out.contains("SigIgn:0000000000000000"),
+        "{}",
+        said.out
+    );
+    assert!(
+        said.out.contains("Seccomp:2") && said.out.contains("NoNewPrivs:0"),
+        "{}",
+        said.out
+    );
+    assert!(
+        said.out.contains("0022\n") && !said.out.contains("CARGO"),
+        "{}",
+        said.out
+    );
+}
+
+#[test]
+fn foreign_devices_cannot_be_made_or_opened() {
+    let Some(place) = Place::with_base() else {
+        return;
+    };
+    let said = place.rbuild(&[
+        "run", "--rm", BASE, "sh", "-c",
+        "mknod /tmp/disk b 254 0 2>/dev/null; head -c 1 /tmp/disk >/dev/null 2>&1 && echo opened; \
+         mknod /tmp/kmsg c 1 11 2>/dev/null; head -c 1 /tmp/kmsg >/dev/null 2>&1 && echo opened; \
+         head -c 1 /proc/kcore | wc -c; echo x > /proc/sysrq-trigger 2>/dev/null && echo written; true",
+    ]);
+    assert_eq!(said.ok().out, "0\n");
+}
