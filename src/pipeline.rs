@@ -1,0 +1,187 @@
+//! A build on one screen: read, plan, solve. What becomes of the result is the exporters' business.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cache::records::Records;
+use cache::{Context, ContextOptions, Snapshot, Store, StoreError};
+use executor::ops::{Executor, ExecutorOptions, OpError};
+use frontend::{BuildPlan, Dockerfile};
+use solver::schedule::{Options, Solution, SolveError, solve};
+use solver::{Cancel, Op, VertexId};
+
+use crate::progress::Progress;
+use crate::project::{Filter, Project, ignore_of};
+use crate::report::{Class, Failure, Source};
+use crate::request::Request;
+
+/// What a build came to.
+pub struct Built {
+    /// What was to be done.
+    pub plan: BuildPlan,
+    /// How it was done; keeps what it read from being pruned.
+    pub solution: Solution<Snapshot, cache::pins::Pin>,
+}
+
+/// What a build works with beside its request.
+pub struct Tools<'a> {
+    /// Where results are.
+    pub store: &'a Store,
+    /// Reads base images.
+    pub images: &'a crate::images::Images,
+    /// Shows what happens.
+    pub progress: &'a Progress,
+    /// Asks to stop.
+    pub cancel: &'a Cancel,
+    /// Steps that run at once.
+    pub jobs: Option<u16>,
+    /// The host's certificate bundle, if steps shall have it.
+    pub host_certs: Option<PathBuf>,
+}
+
+/// The instructions of a Dockerfile, or all of its syntax errors as one failure.
+pub fn parse(source: &Source) -> Result<Dockerfile, Failure> {
+    frontend::parse(&source.text).map_err(|errors| {
+        let mut failures = errors.into_iter().map(|error| {
+            let failure = Failure::new(Class::Yours, error.message).at(source, error.span, "");
+            match error.help {
+                Some(help) => failure.help(help),
+                None => failure,
+            }
+        });
+        let mut first = failures.next().unwrap_or_else(|| Failure::new(Class::Ours, "a parser without errors failed"));
+        first.further = failures.collect();
+        first
+    })
+}
+
+/// Builds a project.
+pub fn build(project: &Project, request: &Request, tools: &Tools<'_>) -> Result<Built, Failure> {
+    let source = &project.source;
+    let dockerfile = parse(source)?;
+    let plan = frontend::plan(&dockerfile, &request.plan, tools.images)
+        .map_err(|error| plan_failure(error, source))?;
+
+    let named = |(id, vertex): (VertexId, &solver::Vertex)| {
+        let shown = !matches!(vertex.op, Op::Scratch | Op::Merge | Op::Context(_));
+        shown.then(|| (id, vertex.meta.name.clone()))
+    };
+    tools.progress.expect(plan.graph.iter().filter_map(named));
+    if uses_host_network(&plan) {
+        tools.progress.note("note: RUN steps share the host's network (--network=none isolates them)");
+    }
+
+    let contexts = open_contexts(project, request, tools.store, &plan)?;
+    let executor = Executor::new(ExecutorOptions {
+        store: tools.store.clone(),
+        contexts: contexts.clone(),
+        secrets: request.secrets.clone(),
+        ssh_agents: request.ssh_agents.clone(),
+        host_certs: tools.host_certs.clone(),
+        launcher: None,
+        images: tools.images.fetcher(),
+    });
+    let records = Records::new(tools.store, project.identity());
+    let targets: Vec<VertexId> = plan.targets.iter().map(|target| target.root).collect();
+    let options = Options {
+        jobs: tools.jobs.map_or(Options::default().jobs, usize::from),
+        sandbox: executor::namespace::sandbox_class(),
+        ..Options::default()
+    };
+    let solved = solve(&plan.graph, &targets, &executor, &records, &options, tools.cancel, tools.progress);
+    for context in contexts.values() {
+        // What was learned of the files is worth keeping after a failure too; that it could not be
+        // kept costs time in the next build and nothing else.
+        let _ = context.save();
+    }
+    let solution = solved.map_err(|error| solve_failure(error, &plan, source, tools.progress))?;
+    Ok(Built { plan, solution })
+}
+
+fn uses_host_network(plan: &BuildPlan) -> bool {
+    use solver::op::NetworkMode::Default;
+    plan.graph.iter().any(|(_, vertex)| matches!(&vertex.op, Op::Exec(exec) if exec.network == Default))
+}
+
+/// The directories that the plan reads, by name.
+fn open_contexts(
+    project: &Project,
+    request: &Request,
+    store: &Store,
+    plan: &BuildPlan,
+) -> Result<HashMap<String, Arc<Context>>, Failure> {
+    let names: HashSet<&str> = plan
+        .graph
+        .iter()
+        .filter_map(|(_, vertex)| match &vertex.op {
+            Op::Context(context) => Some(context.name.as_str()),
+            _ => None,
+        })
+        .collect();
+    let open = |name: &str| {
+        let (dir, rules): (&Path, _) = match request.directories.get(name) {
+            Some(dir) => (dir, ignore_of(dir)?),
+            None => (&project.context, project.ignore.clone()),
+        };
+        let options = ContextOptions { name: name.to_owned(), dir: dir.to_owned(), filter: Arc::new(Filter(rules)) };
+        let context = Context::open(store, options).map_err(|error| Failure::from_error(Class::Yours, &error))?;
+        Ok((name.to_owned(), Arc::new(context)))
+    };
+    names.into_iter().map(open).collect()
+}
+
+fn plan_failure(error: frontend::PlanError, source: &Source) -> Failure {
+    let mut failure = Failure::new(Class::Yours, error.message);
+    if let Some(span) = error.span {
+        failure = failure.at(source, span, "");
+    }
+    match error.help {
+        Some(help) => failure.help(help),
+        None => failure,
+    }
+}
+
+fn solve_failure(
+    error: SolveError<OpError, StoreError>,
+    plan: &BuildPlan,
+    source: &Source,
+    progress: &Progress,
+) -> Failure {
+    let vertex = error.vertex();
+    let mut failure = match &error {
+        SolveError::Step { name, source, .. } => {
+            let class = step_class(source);
+            let mut failure = Failure::from_error(class, source);
+            if let OpError::Exit { out_of_memory: true, .. } = source {
+                failure.help = Some("the kernel killed a process of it: there was not enough memory".to_owned());
+            }
+            failure.causes.insert(0, format!("in the step {name}"));
+            failure
+        }
+        SolveError::Cache { source, .. } => crate::home::store_failure(source),
+        SolveError::Cancelled => Failure::new(Class::Interrupted, "stopped; what was finished is in the cache"),
+        SolveError::Threads(_) => Failure::from_error(Class::System, &error),
+        SolveError::UnknownTarget(_) | SolveError::ContextTarget(_) => Failure::from_error(Class::Ours, &error),
+    };
+    let Some(vertex) = vertex else { return failure };
+    if let Some(step) = progress.steps().of(&vertex) {
+        failure.log.clone_from(&step.tail);
+    }
+    if let Some(span) = plan.graph.get(&vertex).and_then(|vertex| vertex.meta.span) {
+        failure = failure.at(source, span, "");
+    }
+    failure
+}
+
+/// Whose fault it is that a step failed.
+fn step_class(error: &OpError) -> Class {
+    match error {
+        OpError::Store(_) | OpError::Layer(_) | OpError::NoLauncher { .. } | OpError::NoGit | OpError::Io { .. } => {
+            Class::System
+        }
+        OpError::Encode { .. } | OpError::NothingToRun | OpError::MissingInput { .. } => Class::Ours,
+        OpError::Cancelled => Class::Interrupted,
+        _ => Class::Step,
+    }
+}

@@ -1,0 +1,189 @@
+//! Arguments of a build to what the frontend and the executor ask for.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+
+use executor::ops::SecretSource;
+use frontend::plan::{NamedContext, PlanRequest};
+use image::Platform;
+use solver::op::NetworkMode;
+
+use crate::cli::BuildArgs;
+use crate::cli::value::SecretPlace;
+use crate::project::Project;
+use crate::report::{Class, Failure};
+
+/// Everything that a build is told by its arguments and the environment.
+pub struct Request {
+    /// What the frontend needs.
+    pub plan: PlanRequest,
+    /// Directories of `--build-context`, by name.
+    pub directories: BTreeMap<String, PathBuf>,
+    /// `--secret`.
+    pub secrets: HashMap<String, SecretSource>,
+    /// `--ssh`.
+    pub ssh_agents: HashMap<String, PathBuf>,
+}
+
+impl Request {
+    /// Reads the arguments, and of the environment what they refer to.
+    pub fn new(args: &BuildArgs, project: &Project) -> Result<Self, Failure> {
+        if let Some(flag) = args.unfinished.first() {
+            return Err(Failure::new(Class::Yours, format!("{flag} is not done yet"))
+                .help("build without it; `rbuild build --help` lists what there is"));
+        }
+        let (named_contexts, directories) = contexts(args)?;
+        let mut plan = PlanRequest {
+            target: args.target.clone(),
+            platforms: platforms(&args.platforms)?,
+            build_args: build_args(&args.build_args)?,
+            labels: args.labels.iter().map(|label| (label.name.clone(), label.value.clone())).collect(),
+            named_contexts,
+            no_cache: args.no_cache,
+            no_cache_filter: args.no_cache_filter.clone(),
+            network: match args.network.as_str() {
+                "none" => Some(NetworkMode::None),
+                "host" => Some(NetworkMode::Host),
+                _ => None,
+            },
+            extra_hosts: args
+                .extra_hosts
+                .iter()
+                .map(|extra| (extra.host.clone(), extra.address.clone()))
+                .collect(),
+            ulimits: args.ulimits.clone(),
+            shm_size: args.shm_size,
+            ignored: Some(project.ignore.clone()),
+            now: crate::time::now(),
+            ..PlanRequest::default()
+        };
+        for entitlement in &args.allow {
+            match entitlement.as_str() {
+                "network.host" => plan.allow_host_network = true,
+                "security.insecure" => plan.allow_insecure = true,
+                other => {
+                    return Err(Failure::new(Class::Yours, format!("--allow {other} is not done"))
+                        .help("network.host and security.insecure can be allowed"));
+                }
+            }
+        }
+        Ok(Self { plan, directories, secrets: secrets(args)?, ssh_agents: ssh_agents(args)? })
+    }
+}
+
+/// `NAME=VALUE` as it is; `NAME` from the environment, or not at all; and the environment's
+/// SOURCE_DATE_EPOCH, which reproducible builds are told of so.
+fn build_args(given: &[String]) -> Result<Vec<(String, String)>, Failure> {
+    let mut arguments = Vec::new();
+    if let Ok(epoch) = std::env::var("SOURCE_DATE_EPOCH") {
+        arguments.push(("SOURCE_DATE_EPOCH".to_owned(), epoch));
+    }
+    for argument in given {
+        match argument.split_once('=') {
+            Some(("", _)) => {
+                return Err(Failure::new(Class::Yours, format!("--build-arg {argument}: the name is missing")));
+            }
+            Some((name, value)) => arguments.push((name.to_owned(), value.to_owned())),
+            None => {
+                if let Ok(value) = std::env::var(argument) {
+                    arguments.push((argument.clone(), value));
+                }
+            }
+        }
+    }
+    Ok(arguments)
+}
+
+/// `--platform` values.
+pub fn platforms(given: &[String]) -> Result<Vec<Platform>, Failure> {
+    given
+        .iter()
+        .filter(|text| !text.is_empty())
+        .map(|text| {
+            text.parse()
+                .map_err(|error| Failure::from_error(Class::Yours, &error as &image::PlatformError))
+        })
+        .collect()
+}
+
+type Contexts = (BTreeMap<String, NamedContext>, BTreeMap<String, PathBuf>);
+
+fn contexts(args: &BuildArgs) -> Result<Contexts, Failure> {
+    let mut named = BTreeMap::new();
+    let mut directories = BTreeMap::new();
+    for pair in &args.build_contexts {
+        let name = pair.name.to_lowercase();
+        let value = pair.value.as_str();
+        let context = if let Some(image) = value.strip_prefix("docker-image://") {
+            NamedContext::Image(image.to_owned())
+        } else if let Some(layout) = value.strip_prefix("oci-layout://") {
+            NamedContext::Layout(layout.to_owned())
+        } else if value.contains("://") || value.starts_with("git@") {
+            NamedContext::Url(value.to_owned())
+        } else {
+            let dir = PathBuf::from(value);
+            if !dir.is_dir() {
+                return Err(Failure::new(Class::Yours, format!("--build-context {name}: {value} is not a directory")));
+            }
+            directories.insert(name.clone(), dir);
+            NamedContext::Directory
+        };
+        named.insert(name, context);
+    }
+    Ok((named, directories))
+}
+
+fn secrets(args: &BuildArgs) -> Result<HashMap<String, SecretSource>, Failure> {
+    let mut secrets = HashMap::new();
+    for secret in &args.secrets {
+        let from_env = |name: &str| std::env::var_os(name).map(std::os::unix::ffi::OsStringExt::into_vec);
+        let source = match &secret.place {
+            SecretPlace::File(path) => file_secret(&secret.id, path)?,
+            SecretPlace::Env(name) => SecretSource::Value(from_env(name).ok_or_else(|| {
+                Failure::new(Class::Yours, format!("--secret {}: the variable {name} is not set", secret.id))
+            })?),
+            SecretPlace::Named => match from_env(&secret.id) {
+                Some(value) => SecretSource::Value(value),
+                None => file_secret(&secret.id, secret.id.as_ref())?,
+            },
+        };
+        secrets.insert(secret.id.clone(), source);
+    }
+    Ok(secrets)
+}
+
+fn file_secret(id: &str, path: &std::path::Path) -> Result<SecretSource, Failure> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_file() => Ok(SecretSource::File(path.to_owned())),
+        Ok(_) => Err(Failure::new(Class::Yours, format!("--secret {id}: {} is not a file", path.display()))),
+        Err(error) => {
+            let mut failure = Failure::new(Class::Yours, format!("--secret {id}: cannot read {}", path.display()));
+            failure.causes = vec![error.to_string()];
+            Err(failure)
+        }
+    }
+}
+
+fn ssh_agents(args: &BuildArgs) -> Result<HashMap<String, PathBuf>, Failure> {
+    let mut agents = HashMap::new();
+    for agent in &args.ssh {
+        let socket = match &agent.socket {
+            Some(socket) => socket.clone(),
+            None => std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from).ok_or_else(|| {
+                Failure::new(Class::Yours, format!("--ssh {}: there is no agent", agent.id))
+                    .help("start one (`eval $(ssh-agent)`), or give its socket: --ssh ID=SOCKET")
+            })?,
+        };
+        let is_socket = std::fs::metadata(&socket)
+            .is_ok_and(|found| std::os::unix::fs::FileTypeExt::is_socket(&found.file_type()));
+        if !is_socket {
+            return Err(Failure::new(
+                Class::Yours,
+                format!("--ssh {}: {} is not the socket of an agent", agent.id, socket.display()),
+            )
+            .help("keys in files are not done; load them into an agent with ssh-add"));
+        }
+        agents.insert(agent.id.clone(), socket);
+    }
+    Ok(agents)
+}
