@@ -1,0 +1,99 @@
+//! Images as commands see them: found in the store or a registry, made from what a build left, and
+//! packed for those who want blobs.
+
+mod document;
+mod pack;
+mod resolve;
+mod seal;
+mod unpack;
+
+use std::sync::Arc;
+
+use cache::{Store, StoreError};
+use image::registry::{Client, DockerCredentials, Options};
+use image::{Digest, DocumentError};
+use solver::Cancel;
+
+pub use document::{Loaded, load};
+pub use pack::{Packing, pack};
+pub use seal::{NewName, seal, seal_config};
+pub use unpack::snapshot;
+
+use crate::report::{Class, Failure};
+
+/// Images in the store and in registries.
+pub struct Images {
+    store: Store,
+    registries: Arc<Client>,
+    /// Whether registries are asked although the store knows the name.
+    refresh: bool,
+}
+
+impl Images {
+    /// Images of `store`, and of registries with the user's credentials.
+    pub fn new(store: &Store, refresh: bool, cancel: &Cancel) -> Self {
+        let cancel = cancel.clone();
+        let options = Options { cancel: Arc::new(move || cancel.is_cancelled()), ..Options::default() };
+        Self { store: store.clone(), registries: Arc::new(Client::new(options, DockerCredentials)), refresh }
+    }
+
+    /// The client that speaks to registries.
+    pub fn registries(&self) -> Arc<Client> {
+        Arc::clone(&self.registries)
+    }
+
+    /// Where the images are.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+}
+
+/// Why an image could not be read, made or packed.
+#[derive(Debug, thiserror::Error)]
+pub enum ImagesError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A layer could not be read.
+    #[error(transparent)]
+    Layer(#[from] cache::LayerError),
+    /// A document of an image is not what it should be.
+    #[error("the image {image} is damaged: {what}")]
+    Damaged {
+        /// Which image.
+        image: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// A manifest could not be read.
+    #[error("the manifest {digest} is malformed")]
+    Document {
+        /// Its digest.
+        digest: Digest,
+        /// Why.
+        source: DocumentError,
+    },
+    /// A layer's blob is not there any more, and cannot be made again.
+    #[error("the layer {0} of a pulled image is not in the store")]
+    MissingLayer(Digest),
+    /// Bytes could not be packed or written.
+    #[error("cannot pack a layer")]
+    Pack(#[source] std::io::Error),
+    /// Somebody asked to stop.
+    #[error("stopped")]
+    Cancelled,
+}
+
+impl ImagesError {
+    /// What people are told of it.
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Store(error) => crate::home::store_failure(error),
+            Self::Cancelled => Failure::new(Class::Interrupted, "stopped"),
+            Self::MissingLayer(_) => {
+                Failure::from_error(Class::System, self).help("pull the image again: rbuild pull NAME")
+            }
+            _ => Failure::from_error(Class::System, self),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What a build left to an image of the store: its configuration gets the digests of its layers,
+//! and with that it has an id.
+
+use cache::images::NewImage;
+use cache::{Snapshot, Store};
+use image::manifest::media_type;
+use image::{Descriptor, Digest, ImageConfig, ImageRef, Manifest};
+use solver::Cancel;
+
+use super::ImagesError;
+use super::pack::diff_ids;
+
+/// The names that an image gets.
+pub type NewName = ImageRef;
+
+/// Stores an image of these files and this configuration under `names`; gives its id.
+pub fn seal(
+    store: &Store,
+    snapshot: &Snapshot,
+    config: &ImageConfig,
+    names: &[NewName],
+    cancel: &Cancel,
+) -> Result<Sealed, ImagesError> {
+    let (config, sizes) = seal_config(store, snapshot, config, cancel)?;
+    let config_bytes = serde_json::to_vec(&config).map_err(|error| ImagesError::Pack(error.into()))?;
+    let config_descriptor = Descriptor::of(media_type::OCI_CONFIG, &config_bytes);
+    let id = config_descriptor.digest;
+    // In the store layers are files: the manifest names their tars, which are made when asked for.
+    let layers = config
+        .rootfs
+        .diff_ids
+        .iter()
+        .zip(&sizes)
+        .map(|(diff_id, size)| Descriptor::new(media_type::OCI_LAYER, diff_id.0, *size))
+        .collect();
+    let manifest = Manifest::new(media_type::OCI_MANIFEST, config_descriptor, layers);
+    let manifest_bytes = serde_json::to_vec(&manifest).map_err(|error| ImagesError::Pack(error.into()))?;
+    let blobs = store.blobs();
+    blobs.put_bytes(&config_bytes)?;
+    let manifest = blobs.put_bytes(&manifest_bytes)?;
+    let created = config.created.as_deref().and_then(crate::time::parse_rfc3339).unwrap_or_default();
+    store.add_image(
+        &NewImage { manifest, config: id, blobs: &[], snapshot: Some(snapshot), size: sizes.iter().sum(), created },
+        names,
+    )?;
+    Ok(Sealed { id, manifest, config })
+}
+
+/// An image of the store.
+#[derive(Debug, Clone)]
+pub struct Sealed {
+    /// Digest of its configuration.
+    pub id: Digest,
+    /// Digest of its manifest in the store.
+    pub manifest: Digest,
+    /// Its configuration.
+    pub config: ImageConfig,
+}
+
+/// The configuration with the digests of the stack's layers, and the layers' sizes in bytes.
+pub fn seal_config(
+    store: &Store,
+    snapshot: &Snapshot,
+    config: &ImageConfig,
+    cancel: &Cancel,
+) -> Result<(ImageConfig, Vec<u64>), ImagesError> {
+    let mut config = config.clone();
+    config.rootfs.diff_ids = diff_ids(store, snapshot, cancel)?;
+    let sizes = snapshot
+        .layers
+        .iter()
+        .map(|id| Ok(store.layer(id)?.content_size()))
+        .collect::<Result<_, ImagesError>>()?;
+    Ok((config, sizes))
+}

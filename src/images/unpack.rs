@@ -1,0 +1,60 @@
+//! The files of an image, for those who need them: fetched and unpacked if they are not there.
+
+use std::collections::HashMap;
+
+use cache::records::Records;
+use cache::Snapshot;
+use executor::ops::{Executor, ExecutorOptions};
+use frontend::plan::ResolvedImage;
+use solver::op::ImageOp;
+use solver::schedule::{Options, solve};
+use solver::{Cancel, Graph, Op, Vertex, VertexMeta};
+
+use super::Images;
+use crate::progress::Progress;
+use crate::report::{Class, Failure};
+
+/// The stack of an image; it stays while the pins that come with it live.
+pub fn snapshot(
+    images: &Images,
+    image: &ResolvedImage,
+    progress: &Progress,
+    cancel: &Cancel,
+) -> Result<(Snapshot, Vec<cache::pins::Pin>), Failure> {
+    let mut graph = Graph::new();
+    let name = image.reference.clone();
+    let vertex = graph.add(Vertex {
+        op: Op::Image(ImageOp {
+            reference: image.reference.clone(),
+            origin: image.origin.clone(),
+            manifest: image.manifest,
+            diff_ids: image.config.rootfs.diff_ids.clone(),
+            platform: image.config.platform(),
+        }),
+        inputs: Vec::new(),
+        meta: VertexMeta { name: format!("[image] {name}"), ..VertexMeta::default() },
+    });
+    let executor = Executor::new(ExecutorOptions {
+        store: images.store.clone(),
+        contexts: HashMap::new(),
+        secrets: HashMap::new(),
+        ssh_agents: HashMap::new(),
+        registries: Some(images.registries()),
+        host_certs: None,
+        launcher: None,
+    });
+    let records = Records::new(&images.store, "images");
+    let solution = solve(&graph, &[vertex], &executor, &records, &Options::default(), cancel, progress)
+        .map_err(|error| match &error {
+            solver::schedule::SolveError::Cancelled => Failure::new(Class::Interrupted, "stopped"),
+            solver::schedule::SolveError::Step { source, .. } => Failure::from_error(Class::System, source),
+            solver::schedule::SolveError::Cache { source, .. } => crate::home::store_failure(source),
+            _ => Failure::from_error(Class::Ours, &error),
+        })?;
+    let snapshot = solution
+        .outputs
+        .into_iter()
+        .next()
+        .ok_or_else(|| Failure::new(Class::Ours, "a solved image left nothing"))?;
+    Ok((snapshot, solution.pins))
+}
