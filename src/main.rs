@@ -1,11 +1,41 @@
 //! The `rbuild` binary: the only code that prints, reads the environment and picks exit codes.
+//!
+//! - [`cli`]: the arguments
+//! - [`commands`]: one file for each command
+//! - [`pipeline`]: a build on one screen
+//! - [`images`], [`export`]: images found, made and given away
+//! - [`progress`], [`report`]: what people see
 
 mod cli;
+mod commands;
+mod export;
+mod home;
+mod images;
+mod pipeline;
 mod progress;
+mod project;
 mod report;
+mod request;
+mod stop;
+mod terminal;
+mod time;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
 
 use clap::Parser;
+use executor::container::LAUNCHER_ARGUMENT;
 
-fn main() {
-    let _ = cli::Cli::parse_from(cli::with_default_command(std::env::args_os().collect()));
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    // The launcher is this program under another first argument; it must not meet clap, nor threads.
+    if arguments.get(1).is_some_and(|first| first == LAUNCHER_ARGUMENT) {
+        let status = executor::container::launcher_main(&arguments[2..]);
+        return ExitCode::from(u8::try_from(status).unwrap_or(1));
+    }
+    let cli = cli::Cli::parse_from(cli::with_default_command(arguments));
+    match commands::dispatch(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => ExitCode::from(report::report(&error)),
+    }
 }

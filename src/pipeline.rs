@@ -4,12 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use cache::explain::Explanation;
 use cache::records::Records;
 use cache::{Context, ContextOptions, Snapshot, Store, StoreError};
 use executor::ops::{Executor, ExecutorOptions, OpError};
 use frontend::{BuildPlan, Dockerfile};
 use solver::schedule::{Options, Solution, SolveError, solve};
-use solver::{Cancel, Op, VertexId};
+use solver::{CacheKey, Cancel, EventSink, Op, VertexId};
 
 use crate::progress::Progress;
 use crate::project::{Filter, Project, ignore_of};
@@ -22,6 +23,8 @@ pub struct Built {
     pub plan: BuildPlan,
     /// How it was done; keeps what it read from being pruned.
     pub solution: Solution<Snapshot, cache::pins::Pin>,
+    /// Why steps ran, by the keys of their results.
+    pub explanations: HashMap<CacheKey, Explanation>,
 }
 
 /// What a build works with beside its request.
@@ -32,12 +35,16 @@ pub struct Tools<'a> {
     pub images: &'a crate::images::Images,
     /// Shows what happens.
     pub progress: &'a Progress,
+    /// Where events go: to the progress, and to the build's history.
+    pub events: &'a dyn EventSink,
     /// Asks to stop.
     pub cancel: &'a Cancel,
     /// Steps that run at once.
     pub jobs: Option<u16>,
     /// The host's certificate bundle, if steps shall have it.
     pub host_certs: Option<PathBuf>,
+    /// Class of the containers that can be had.
+    pub sandbox: String,
 }
 
 /// The instructions of a Dockerfile, or all of its syntax errors as one failure.
@@ -80,23 +87,25 @@ pub fn build(project: &Project, request: &Request, tools: &Tools<'_>) -> Result<
         ssh_agents: request.ssh_agents.clone(),
         host_certs: tools.host_certs.clone(),
         launcher: None,
-        images: tools.images.fetcher(),
+        registries: Some(tools.images.registries()),
     });
     let records = Records::new(tools.store, project.identity());
     let targets: Vec<VertexId> = plan.targets.iter().map(|target| target.root).collect();
     let options = Options {
         jobs: tools.jobs.map_or(Options::default().jobs, usize::from),
-        sandbox: executor::namespace::sandbox_class(),
+        sandbox: tools.sandbox.clone(),
         ..Options::default()
     };
-    let solved = solve(&plan.graph, &targets, &executor, &records, &options, tools.cancel, tools.progress);
+    let solved = solve(&plan.graph, &targets, &executor, &records, &options, tools.cancel, tools.events);
     for context in contexts.values() {
         // What was learned of the files is worth keeping after a failure too; that it could not be
         // kept costs time in the next build and nothing else.
         let _ = context.save();
     }
     let solution = solved.map_err(|error| solve_failure(error, &plan, source, tools.progress))?;
-    Ok(Built { plan, solution })
+    let ran = solution.vertices.iter().filter_map(|resolution| resolution.key);
+    let explanations = ran.filter_map(|key| Some((key, records.explanation(&key)?))).collect();
+    Ok(Built { plan, solution, explanations })
 }
 
 fn uses_host_network(plan: &BuildPlan) -> bool {

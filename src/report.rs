@@ -158,11 +158,29 @@ pub fn report(error: &anyhow::Error) -> u8 {
             ..Failure::new(Class::System, error.to_string())
         },
     };
-    let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-        && std::io::stderr().is_terminal();
     // An error that cannot be written has nobody to read it.
-    let _ = std::io::stderr().write_all(render(failure, colour).as_bytes());
+    let _ = std::io::stderr().write_all(render(failure, colour()).as_bytes());
     failure.class.exit_code()
+}
+
+/// A check's warning with its frame, with a line end.
+pub fn warning(warning: &frontend::instruction::Warning, source: &Source) -> String {
+    let length = source.text.len();
+    let start = warning.span.start.min(length);
+    let annotation = AnnotationKind::Primary.span(start..warning.span.end.clamp(start, length));
+    let title = Level::WARNING
+        .with_name(Some("warning"))
+        .primary_title(format!("{}: {}", warning.rule, warning.message));
+    let group = title.element(
+        Snippet::source(&*source.text).path(&*source.path).annotation(annotation),
+    );
+    let renderer = if colour() { Renderer::styled() } else { Renderer::plain() };
+    format!("{}\n", renderer.render(&[group]))
+}
+
+/// Whether standard error takes colours.
+fn colour() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::io::stderr().is_terminal()
 }
 
 /// The text of an error, with a line end.

@@ -1,30 +1,67 @@
-//! Ctrl-C and SIGTERM: the first asks the build to stop, the second ends the program.
+//! Signals: the first Ctrl-C or SIGTERM asks a build to stop, the second ends the program; a
+//! container in the foreground gets them all.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
+use signal_hook::iterator::Signals as Incoming;
 use solver::Cancel;
+
+type Forward = Box<dyn Fn(i32) + Send>;
 
 /// The request to stop that signals make, installed once.
 pub fn on_signal() -> Cancel {
-    static CANCEL: OnceLock<Cancel> = OnceLock::new();
-    CANCEL
-        .get_or_init(|| {
-            let cancel = Cancel::new();
-            if let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP]) {
-                let asked = cancel.clone();
-                std::thread::spawn(move || {
-                    for _ in signals.forever() {
-                        if asked.is_cancelled() {
-                            // Containers end with their launcher, which ends with this program.
-                            std::process::exit(i32::from(crate::report::Class::Interrupted.exit_code()));
-                        }
-                        asked.cancel();
-                    }
-                });
+    Signals::take().asked()
+}
+
+/// The signals that this program gets.
+#[derive(Clone)]
+pub struct Signals {
+    cancel: Cancel,
+    forward: Arc<Mutex<Option<Forward>>>,
+}
+
+impl Signals {
+    /// Takes over the signals of this program; once, however often it is called.
+    pub fn take() -> Self {
+        static TAKEN: OnceLock<Signals> = OnceLock::new();
+        TAKEN
+            .get_or_init(|| {
+                let signals = Self { cancel: Cancel::new(), forward: Arc::new(Mutex::new(None)) };
+                if let Ok(incoming) = Incoming::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH]) {
+                    let own = signals.clone();
+                    std::thread::spawn(move || own.attend(incoming));
+                }
+                signals
+            })
+            .clone()
+    }
+
+    /// The request to stop that they make.
+    pub fn asked(&self) -> Cancel {
+        self.cancel.clone()
+    }
+
+    /// From now on they go to `to`, and ask nobody to stop.
+    pub fn forward(&self, to: impl Fn(i32) + Send + 'static) {
+        *self.lock() = Some(Box::new(to));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Forward>> {
+        self.forward.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn attend(&self, mut incoming: Incoming) {
+        for signal in incoming.forever() {
+            if let Some(forward) = &*self.lock() {
+                forward(signal);
+            } else if matches!(signal, SIGINT | SIGTERM | SIGHUP | SIGQUIT) {
+                if self.cancel.is_cancelled() {
+                    // Containers end with their launcher, which ends with this program.
+                    std::process::exit(i32::from(crate::report::Class::Interrupted.exit_code()));
+                }
+                self.cancel.cancel();
             }
-            cancel
-        })
-        .clone()
+        }
+    }
 }

@@ -1,3 +1,30 @@
 //! One file for each command, or for a few that are one idea.
 
-pub mod shell;
+mod build;
+mod doctor;
+mod import;
+mod run;
+mod shell;
+mod store;
+
+use crate::cli::{Cli, Command};
+use crate::home::Home;
+
+/// Does what the arguments ask for; gives the exit code.
+pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
+    let home = Home::find(cli.root)?;
+    match cli.command {
+        Command::Build(args) => build::run(&args, &home),
+        Command::Why(args) => store::why(&args, &home),
+        Command::Run(args) => run::run(&args, &home),
+        Command::Import(args) => import::run(&args, &home),
+        Command::Du(args) => store::du(&args, &home),
+        Command::Prune(args) => store::prune(&args, &home),
+        Command::Doctor(args) => doctor::run(&args, &home),
+        Command::System(args) => store::system(&args, &home),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
+        Command::Images(_) | Command::Tag(_) | Command::Rmi(_) | Command::History(_) | Command::Inspect(_) |
+        Command::Save(_) | Command::Load(_) | Command::Pull(_) | Command::Push(_) => todo!(),
+    }
+}

@@ -13,7 +13,8 @@ use std::time::Duration;
 use solver::{Event, EventSink, VertexId};
 
 use crate::cli::build::Progress as Mode;
-pub use steps::{Outcome, Step, Steps};
+pub use json::to_value;
+pub use steps::{Outcome, Steps};
 
 /// Shows events to people or programs.
 trait View: Send {

@@ -1,0 +1,289 @@
+//! `rbuild build`.
+
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::sync::Mutex;
+
+use cache::builds::{Build, BuildResult, StepOutcome, StepRecord};
+use image::{Digest, ImageRef};
+use serde_json::json;
+use solver::schedule::Outcome;
+use solver::{Event, EventSink};
+
+use crate::cli::BuildArgs;
+use crate::cli::build::Progress as Mode;
+use crate::cli::value::{Output, OutputKind};
+use crate::export::{Export, Made, Written, parse_name, unwritable};
+use crate::home::Home;
+use crate::images::{Images, seal};
+use crate::pipeline::{self, Built, Tools};
+use crate::progress::{self, Progress};
+use crate::project::Project;
+use crate::report::{Class, Failure};
+use crate::request::Request;
+
+/// Builds a project and hands its result to whoever is to have it.
+pub fn run(args: &BuildArgs, home: &Home) -> anyhow::Result<u8> {
+    let project = Project::load(&args.context, args.file.as_deref())?;
+    let request = Request::new(args, &project)?;
+    let names = args.tags.iter().map(|name| parse_name(name)).collect::<Result<Vec<_>, _>>()?;
+    let outputs = outputs(args)?;
+    if let Some(file) = &args.iidfile {
+        if outputs.iter().any(|output| matches!(output.kind, OutputKind::Local | OutputKind::Tar)) {
+            return Err(Failure::new(Class::Yours, "--iidfile needs an image; local and tar outputs have no id").into());
+        }
+        // An id of an earlier build must not be taken for this one's.
+        let _ = std::fs::remove_file(file);
+    }
+    let store = home.enter_and_open()?;
+    let cancel = crate::stop::on_signal();
+    let progress = Progress::new(if args.quiet { Mode::Quiet } else { args.progress });
+    let images = Images::new(&store, args.pull, &cancel);
+    let target = args.target.as_deref().unwrap_or_default();
+    let history = store
+        .begin_build(&project.identity(), &project.source.path, target)
+        .map_err(|error| crate::home::store_failure(&error))?;
+    let log = EventLog { progress: progress.clone(), file: Mutex::new(BufWriter::new(history.events())) };
+    let tools = Tools {
+        store: &store,
+        images: &images,
+        progress: &progress,
+        events: &log,
+        cancel: &cancel,
+        jobs: args.jobs,
+        host_certs: args.host_certs.then(host_certificates).transpose()?,
+        sandbox: home.sandbox(),
+    };
+    let result = pipeline::build(&project, &request, &tools).and_then(|built| {
+        let made = deliver(args, &names, &outputs, &built, &tools)?;
+        Ok((built, made))
+    });
+    drop(log);
+    progress.finish();
+    match result {
+        Ok((built, made)) => {
+            remember(history, BuildResult::Succeeded, "", &names, &made, steps(&built, &progress));
+            for warning in &built.plan.warnings {
+                show_warning(warning, &project, args.quiet);
+            }
+            finish(args, &names, &made)
+        }
+        Err(failure) => {
+            let how = if failure.class == Class::Interrupted { BuildResult::Cancelled } else { BuildResult::Failed };
+            remember(history, how, &failure.title, &names, &Delivered::default(), shown_steps(&progress));
+            Err(failure.into())
+        }
+    }
+}
+
+/// What a build gave away.
+#[derive(Default)]
+struct Delivered {
+    /// The image in the store.
+    image: Option<(Digest, Digest)>,
+    /// What was written last.
+    written: Option<Written>,
+}
+
+/// Stores the image and writes every output.
+fn deliver(
+    args: &BuildArgs,
+    names: &[ImageRef],
+    outputs: &[Output],
+    built: &Built,
+    tools: &Tools<'_>,
+) -> Result<Delivered, Failure> {
+    let made: Vec<Made<'_>> = built
+        .plan
+        .targets
+        .iter()
+        .zip(&built.solution.outputs)
+        .map(|(target, snapshot)| Made { target, snapshot })
+        .collect();
+    let mut delivered = Delivered::default();
+    let wants_image = !names.is_empty() || args.load || args.quiet || args.iidfile.is_some() || outputs.iter().any(|output| output.kind == OutputKind::Image);
+    if wants_image {
+        // Of several platforms the store's names lead to the first; archives and registries get all.
+        if let Some(first) = made.first() {
+            let sealed = seal(tools.store, first.snapshot, &first.target.config, names, tools.cancel)
+                .map_err(|error| error.failure())?;
+            delivered.image = Some((sealed.id, sealed.manifest));
+        }
+    }
+    let export = Export { images: tools.images, made: &made, names, progress: tools.progress, cancel: tools.cancel };
+    for output in outputs {
+        let written = export.write(output)?;
+        if written.descriptor.is_some() {
+            delivered.written = Some(written);
+        }
+    }
+    Ok(delivered)
+}
+
+/// Outputs of `--output`, `--push` and `--load`.
+fn outputs(args: &BuildArgs) -> Result<Vec<Output>, Failure> {
+    let mut outputs = args.outputs.clone();
+    if args.push {
+        outputs.push("type=registry".parse().map_err(|text: String| Failure::new(Class::Ours, text))?);
+    }
+    // `type=docker` without a destination is `--load`: the image stays in the store.
+    for output in &mut outputs {
+        if output.kind == OutputKind::Docker && output.dest.is_none() {
+            output.kind = OutputKind::Image;
+        }
+    }
+    let to_stdout = outputs.iter().filter(|output| {
+        let to_file = output.dest.as_deref().is_some_and(|dest| dest != Path::new("-"));
+        !to_file && matches!(output.kind, OutputKind::Oci | OutputKind::Docker | OutputKind::Tar)
+    });
+    if to_stdout.count() > 1 {
+        return Err(Failure::new(Class::Yours, "only one output can go to standard output"));
+    }
+    Ok(outputs)
+}
+
+/// Prints the id, and writes the files that scripts read.
+fn finish(args: &BuildArgs, names: &[ImageRef], made: &Delivered) -> anyhow::Result<u8> {
+    let id = made.image.map(|(id, _)| id).or_else(|| made.written.as_ref().and_then(|written| written.config));
+    if let Some(file) = &args.iidfile {
+        let digest = id.or_else(|| Some(made.written.as_ref()?.descriptor.as_ref()?.digest));
+        let text = digest.map(|digest| digest.to_string()).unwrap_or_default();
+        std::fs::write(file, text).map_err(|error| unwritable(file, &error))?;
+    }
+    if let Some(file) = &args.metadata_file {
+        let mut metadata = json!({});
+        if let Some(id) = id {
+            metadata["containerimage.config.digest"] = json!(id.to_string());
+        }
+        if let Some(descriptor) = made.written.as_ref().and_then(|written| written.descriptor.as_ref()) {
+            metadata["containerimage.digest"] = json!(descriptor.digest.to_string());
+            metadata["containerimage.descriptor"] = json!(descriptor);
+        }
+        if !names.is_empty() {
+            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            metadata["image.name"] = json!(names.join(","));
+        }
+        let text = serde_json::to_vec_pretty(&metadata)?;
+        std::fs::write(file, text).map_err(|error| unwritable(file, &error))?;
+    }
+    if args.quiet
+        && let Some(id) = id
+    {
+        writeln!(std::io::stdout(), "{id}")?;
+    }
+    Ok(0)
+}
+
+fn show_warning(warning: &frontend::instruction::Warning, project: &Project, quiet: bool) {
+    if !quiet {
+        let text = crate::report::warning(warning, &project.source);
+        // A warning that cannot be written has nobody to read it.
+        let _ = std::io::stderr().write_all(text.as_bytes());
+    }
+}
+
+/// Keeps a build's history. That it could not be kept must not fail a build that is done.
+fn remember(
+    history: Build,
+    result: BuildResult,
+    message: &str,
+    names: &[ImageRef],
+    made: &Delivered,
+    steps: Vec<StepRecord>,
+) {
+    let names = names.iter().map(ImageRef::familiar).collect();
+    let image = made.image.map(|(_, manifest)| (manifest, names));
+    let _ = history.finish(result, message, image, steps);
+}
+
+fn steps(built: &Built, progress: &Progress) -> Vec<StepRecord> {
+    let shown = progress.steps();
+    built
+        .solution
+        .vertices
+        .iter()
+        .filter_map(|resolution| {
+            let vertex = built.plan.graph.get(&resolution.vertex)?;
+            let outcome = match resolution.how {
+                Outcome::Cached(_) => StepOutcome::Cached,
+                Outcome::Ran => StepOutcome::Done,
+                Outcome::Skipped => StepOutcome::Skipped,
+                Outcome::Free => return None,
+            };
+            Some(StepRecord {
+                name: vertex.meta.name.clone(),
+                stage: vertex.meta.stage.clone(),
+                step: vertex.meta.step,
+                outcome,
+                key: resolution.key,
+                reason: shown.of(&resolution.vertex).and_then(|step| step.reason.clone()).unwrap_or_default(),
+                explanation: resolution.key.and_then(|key| built.explanations.get(&key).cloned()),
+                elapsed: resolution.elapsed.as_secs_f64(),
+            })
+        })
+        .collect()
+}
+
+/// What is known of the steps of a build that did not come to its end.
+fn shown_steps(progress: &Progress) -> Vec<StepRecord> {
+    progress
+        .steps()
+        .iter()
+        .filter_map(|step| {
+            let (outcome, elapsed) = match &step.outcome {
+                progress::Outcome::Cached(_) => (StepOutcome::Cached, 0.0),
+                progress::Outcome::Done(elapsed) => (StepOutcome::Done, elapsed.as_secs_f64()),
+                progress::Outcome::Failed(_) => (StepOutcome::Failed, step.running_for().as_secs_f64()),
+                progress::Outcome::Cancelled => (StepOutcome::Cancelled, step.running_for().as_secs_f64()),
+                progress::Outcome::Skipped => (StepOutcome::Skipped, 0.0),
+                progress::Outcome::Pending | progress::Outcome::Waiting(_) | progress::Outcome::Running => return None,
+            };
+            Some(StepRecord {
+                name: step.name.clone(),
+                stage: String::new(),
+                step: 0,
+                outcome,
+                key: None,
+                reason: step.reason.clone().unwrap_or_default(),
+                explanation: None,
+                elapsed,
+            })
+        })
+        .collect()
+}
+
+/// The usual places of a certificate bundle.
+fn host_certificates() -> Result<std::path::PathBuf, Failure> {
+    let from_env = std::env::var_os("SSL_CERT_FILE").map(std::path::PathBuf::from);
+    let usual = [
+        "/etc/ssl/certs/ca-certificates.crt",
+        "/etc/pki/tls/certs/ca-bundle.crt",
+        "/etc/ssl/ca-bundle.pem",
+        "/etc/ssl/cert.pem",
+    ];
+    from_env
+        .into_iter()
+        .chain(usual.map(Into::into))
+        .find(|path| path.is_file())
+        .ok_or_else(|| {
+            Failure::new(Class::System, "--host-certs: this machine has no certificate bundle")
+                .help("install ca-certificates, or name a bundle in SSL_CERT_FILE")
+        })
+}
+
+/// Shows events and keeps them on disk.
+struct EventLog<'a> {
+    progress: Progress,
+    file: Mutex<BufWriter<&'a std::fs::File>>,
+}
+
+impl EventSink for EventLog<'_> {
+    fn event(&self, event: Event) {
+        if !matches!(event, Event::Progress { .. }) {
+            let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            // A history that cannot be written must not stop the build.
+            let _ = writeln!(file, "{}", progress::to_value(&event));
+        }
+        self.progress.event(event);
+    }
+}
