@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     // The launcher is this program under another first argument; it must not meet clap, nor threads.
     if arguments.get(1).is_some_and(|first| first == LAUNCHER_ARGUMENT) {
-        let status = executor::container::launcher_main(&arguments[2..]);
+        let status = executor::container::launcher_main();
         return ExitCode::from(u8::try_from(status).unwrap_or(1));
     }
     let cli = cli::Cli::parse_from(cli::with_default_command(arguments));

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use cache::ContextFilter;
 use frontend::ignore::IgnoreRules;
 use frontend::parser::{SOURCE_LIMIT, decode};
+use solver::pattern::PatternList;
 
 use crate::report::{Class, Failure, Source};
 
@@ -143,20 +144,12 @@ fn read_ignore(context: &Path, dockerfile: Option<&Path>) -> Result<IgnoreRules,
 pub struct Filter(pub IgnoreRules);
 
 impl ContextFilter for Filter {
-    fn excludes(&self, path: &str) -> bool {
-        self.0.excludes(path)
+    fn patterns(&self) -> &PatternList {
+        self.0.patterns()
     }
 
-    fn may_include_below(&self, path: &str) -> bool {
-        self.0.may_include_below(path)
-    }
-
-    fn rule(&self, path: &str) -> Option<String> {
-        self.0.deciding_rule(path).map(|(line, text)| format!("{text} (line {line})"))
-    }
-
-    fn identity(&self) -> String {
-        self.0.identity()
+    fn rule(&self, position: usize) -> String {
+        self.0.rule(position).map_or_else(String::new, |(line, text)| format!("{text} (line {line})"))
     }
 }
 

@@ -71,6 +71,25 @@ impl Blobs {
         Ok((digest, size))
     }
 
+    /// Stores what `write` writes to the file that it is given, and says the digest of.
+    pub fn put_with<E: From<StoreError>>(
+        &self,
+        write: impl FnOnce(&File) -> Result<Digest, E>,
+    ) -> Result<Digest, E> {
+        let scratch = Scratch(self.store.owner()?.fresh("blob"));
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&scratch.0)
+            .map_err(StoreError::io("make", &scratch.0))?;
+        let digest = write(&file)?;
+        self.store.pin_object(&digest.to_string())?;
+        let place = self.path(&digest);
+        std::fs::rename(&scratch.0, &place).map_err(StoreError::io("write", &place))?;
+        Ok(digest)
+    }
+
     /// Stores bytes.
     pub fn put_bytes(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);

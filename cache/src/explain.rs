@@ -67,17 +67,41 @@ impl Explanation {
     }
 }
 
+impl Explanation {
+    /// Everything that differs, a line each, with old and new values.
+    pub fn details(&self) -> Vec<String> {
+        let Self::Differs { from, differences } = self else {
+            return Vec::new();
+        };
+        let mut lines = vec![format!("compared with {from}")];
+        for difference in differences {
+            match difference.files.as_slice() {
+                [] => lines.push(difference.line()),
+                files => lines.extend(files.iter().map(FileChange::line)),
+            }
+        }
+        lines
+    }
+}
+
+impl FileChange {
+    /// One line for people: `src/main.c changed`.
+    pub fn line(&self) -> String {
+        let what = match self.what {
+            FileChangeKind::Changed => "changed",
+            FileChangeKind::ModeChanged => "changed its mode or owner",
+            FileChangeKind::New => "is new",
+            FileChangeKind::Gone => "is gone",
+        };
+        format!("{} {what}", printable(&self.path))
+    }
+}
+
 impl Difference {
     /// One line for people: `ARG VERSION changed: 1 → 2`.
     pub fn line(&self) -> String {
         if let Some(first) = self.files.first() {
-            let what = match first.what {
-                FileChangeKind::Changed => "changed",
-                FileChangeKind::ModeChanged => "changed its mode or owner",
-                FileChangeKind::New => "is new",
-                FileChangeKind::Gone => "is gone",
-            };
-            let line = format!("{} {what}", printable(&first.path));
+            let line = first.line();
             return match self.files.len() {
                 1 => line,
                 2 => format!("{line}, and 1 more file"),

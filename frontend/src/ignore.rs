@@ -108,6 +108,13 @@ impl IgnoreRules {
         &self.list
     }
 
+    /// The rule at a position of [`patterns`](Self::patterns): its line, of which the first is 1,
+    /// and its text as written.
+    pub fn rule(&self, position: usize) -> Option<(usize, &str)> {
+        let rule = self.rules.get(position)?;
+        Some((rule.line, rule.written.as_str()))
+    }
+
     /// The rules as they are applied: equal texts mean equal rules.
     pub fn identity(&self) -> String {
         let patterns: Vec<&str> = self.rules.iter().map(|r| r.pattern.as_str()).collect();

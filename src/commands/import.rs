@@ -60,7 +60,7 @@ fn changed(changes: &[String]) -> Result<ContainerConfig, Failure> {
     let dockerfile = crate::pipeline::parse(&source)?;
     for instruction in &dockerfile.stages[0].instructions {
         let allowed = matches!(
-            *instruction.command,
+            instruction.command,
             Command::Cmd(_) | Command::Entrypoint(_) | Command::Env(_) | Command::Expose(_) | Command::Healthcheck(_)
                 | Command::Label(_) | Command::OnBuild(_) | Command::StopSignal(_) | Command::User(_) | Command::Volume(_)
                 | Command::Workdir(_)

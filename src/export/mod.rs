@@ -170,7 +170,7 @@ impl Types {
     /// A layer's type in this family; what has no form in it keeps its own.
     fn layer(&self, layer: &Descriptor) -> String {
         match layer.layer_format() {
-            Some(format) if self.docker => format.container.docker_layer().map_or_else(|| layer.media_type.clone(), str::to_owned),
+            Some(format) if self.docker => format.container.docker_layer().to_owned(),
             Some(format) => format.container.oci_layer().to_owned(),
             None => layer.media_type.clone(),
         }

@@ -6,6 +6,9 @@ use super::{Export, Written};
 use crate::cli::value::Output;
 use crate::report::{Class, Failure};
 
+/// Blobs that are sent at once.
+const AT_ONCE: usize = 4;
+
 /// Packs the image and sends what the registry does not have.
 pub fn write(export: &Export<'_>, output: &Output) -> Result<Written, Failure> {
     let names = export.names_of(output)?;
@@ -31,7 +34,7 @@ fn push(export: &Export<'_>, name: &image::ImageRef, root: &image::Descriptor) -
             task.advance(&item, *done, blob.size);
         }
     };
-    match export.images.registries().push(name, root, &export.store().blobs(), &on_event) {
+    match export.images.registries().push(name, root, &export.store().blobs(), AT_ONCE, &|_| None, &on_event) {
         Ok(_) => {
             task.done();
             Ok(())

@@ -14,9 +14,9 @@ use image::registry::{Client, DockerCredentials, Options};
 use image::{Digest, DocumentError};
 use solver::Cancel;
 
-pub use document::{Loaded, load};
+pub use document::load;
 pub use pack::{Packing, pack};
-pub use seal::{NewName, seal, seal_config};
+pub use seal::{seal};
 pub use unpack::snapshot;
 
 use crate::report::{Class, Failure};

@@ -2,7 +2,7 @@
 //! and with that it has an id.
 
 use cache::images::NewImage;
-use cache::{Snapshot, Store};
+use cache::{Kind, Layer, Snapshot, Store};
 use image::manifest::media_type;
 use image::{Descriptor, Digest, ImageConfig, ImageRef, Manifest};
 use solver::Cancel;
@@ -69,7 +69,16 @@ pub fn seal_config(
     let sizes = snapshot
         .layers
         .iter()
-        .map(|id| Ok(store.layer(id)?.content_size()))
+        .map(|id| Ok(content_size(&*store.layer(id)?)))
         .collect::<Result<_, ImagesError>>()?;
     Ok((config, sizes))
+}
+
+/// Bytes of the files of a layer.
+fn content_size(layer: &Layer) -> u64 {
+    let size = |entry: cache::Entry| match entry.kind {
+        Kind::File { size, link: None, .. } => size,
+        _ => 0,
+    };
+    layer.index.iter().map(size).sum()
 }

@@ -14,7 +14,7 @@ use solver::{Event, EventSink, VertexId};
 
 use crate::cli::build::Progress as Mode;
 pub use json::to_value;
-pub use steps::{Outcome, Steps};
+pub use steps::{Outcome, Steps, bytes};
 
 /// Shows events to people or programs.
 trait View: Send {
