@@ -9,7 +9,7 @@ mod bind;
 mod cache;
 mod certs;
 mod env;
-mod hosts;
+pub mod hosts;
 mod launcher;
 mod mounts;
 mod output;
