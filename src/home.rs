@@ -23,15 +23,26 @@ impl Home {
             return Ok(Self { root });
         }
         if namespace::is_initial() && rustix::process::geteuid().is_root() {
-            return Ok(Self { root: "/var/lib/rbuild".into() });
+            return Ok(Self {
+                root: "/var/lib/rbuild".into(),
+            });
         }
-        let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let absolute = |name| {
+            std::env::var_os(name)
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute())
+        };
         absolute("XDG_DATA_HOME")
             .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
-            .map(|data| Self { root: data.join("rbuild") })
+            .map(|data| Self {
+                root: data.join("rbuild"),
+            })
             .ok_or_else(|| {
-                Failure::new(Class::System, "there is no place for the store: HOME is not set")
-                    .help("set HOME, or give --root DIR")
+                Failure::new(
+                    Class::System,
+                    "there is no place for the store: HOME is not set",
+                )
+                .help("set HOME, or give --root DIR")
             })
     }
 
@@ -54,13 +65,21 @@ impl Home {
             return "full".to_owned();
         }
         let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-        let ids: u64 = map.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok()).sum();
-        if ids > 1 { "user namespace".to_owned() } else { "single id".to_owned() }
+        let ids: u64 = map
+            .lines()
+            .filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok())
+            .sum();
+        if ids > 1 {
+            "user namespace".to_owned()
+        } else {
+            "single id".to_owned()
+        }
     }
 }
 
 fn namespace_failure(error: &NamespaceError) -> Failure {
-    Failure::from_error(Class::System, error).help("`rbuild doctor` says what this machine has and lacks")
+    Failure::from_error(Class::System, error)
+        .help("`rbuild doctor` says what this machine has and lacks")
 }
 
 /// What people are told of a store's error.

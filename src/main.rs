@@ -29,7 +29,10 @@ use executor::container::LAUNCHER_ARGUMENT;
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     // The launcher is this program under another first argument; it must not meet clap, nor threads.
-    if arguments.get(1).is_some_and(|first| first == LAUNCHER_ARGUMENT) {
+    if arguments
+        .get(1)
+        .is_some_and(|first| first == LAUNCHER_ARGUMENT)
+    {
         let status = executor::container::launcher_main();
         return ExitCode::from(u8::try_from(status).unwrap_or(1));
     }

@@ -57,7 +57,9 @@ pub fn parse(source: &Source) -> Result<Dockerfile, Failure> {
                 None => failure,
             }
         });
-        let mut first = failures.next().unwrap_or_else(|| Failure::new(Class::Ours, "a parser without errors failed"));
+        let mut first = failures
+            .next()
+            .unwrap_or_else(|| Failure::new(Class::Ours, "a parser without errors failed"));
         first.further = failures.collect();
         first
     })
@@ -76,7 +78,9 @@ pub fn build(project: &Project, request: &Request, tools: &Tools<'_>) -> Result<
     };
     tools.progress.expect(plan.graph.iter().filter_map(named));
     if uses_host_network(&plan) {
-        tools.progress.note("note: RUN steps share the host's network (--network=none isolates them)");
+        tools
+            .progress
+            .note("note: RUN steps share the host's network (--network=none isolates them)");
     }
 
     let contexts = open_contexts(project, request, tools.store, &plan)?;
@@ -96,21 +100,40 @@ pub fn build(project: &Project, request: &Request, tools: &Tools<'_>) -> Result<
         sandbox: tools.sandbox.clone(),
         ..Options::default()
     };
-    let solved = solve(&plan.graph, &targets, &executor, &records, &options, tools.cancel, tools.events);
+    let solved = solve(
+        &plan.graph,
+        &targets,
+        &executor,
+        &records,
+        &options,
+        tools.cancel,
+        tools.events,
+    );
     for context in contexts.values() {
         // What was learned of the files is worth keeping after a failure too; that it could not be
         // kept costs time in the next build and nothing else.
         let _ = context.save();
     }
     let solution = solved.map_err(|error| solve_failure(error, &plan, source, tools.progress))?;
-    let ran = solution.vertices.iter().filter_map(|resolution| resolution.key);
-    let explanations = ran.filter_map(|key| Some((key, records.explanation(&key)?))).collect();
-    Ok(Built { plan, solution, explanations })
+    let ran = solution
+        .vertices
+        .iter()
+        .filter_map(|resolution| resolution.key);
+    let explanations = ran
+        .filter_map(|key| Some((key, records.explanation(&key)?)))
+        .collect();
+    Ok(Built {
+        plan,
+        solution,
+        explanations,
+    })
 }
 
 fn uses_host_network(plan: &BuildPlan) -> bool {
     use solver::op::NetworkMode::Default;
-    plan.graph.iter().any(|(_, vertex)| matches!(&vertex.op, Op::Exec(exec) if exec.network == Default))
+    plan.graph
+        .iter()
+        .any(|(_, vertex)| matches!(&vertex.op, Op::Exec(exec) if exec.network == Default))
 }
 
 /// The directories that the plan reads, by name.
@@ -133,8 +156,13 @@ fn open_contexts(
             Some(dir) => (dir, ignore_of(dir)?),
             None => (&project.context, project.ignore.clone()),
         };
-        let options = ContextOptions { name: name.to_owned(), dir: dir.to_owned(), filter: Arc::new(Filter(rules)) };
-        let context = Context::open(store, options).map_err(|error| Failure::from_error(Class::Yours, &error))?;
+        let options = ContextOptions {
+            name: name.to_owned(),
+            dir: dir.to_owned(),
+            filter: Arc::new(Filter(rules)),
+        };
+        let context = Context::open(store, options)
+            .map_err(|error| Failure::from_error(Class::Yours, &error))?;
         Ok((name.to_owned(), Arc::new(context)))
     };
     names.into_iter().map(open).collect()
@@ -162,16 +190,27 @@ fn solve_failure(
         SolveError::Step { name, source, .. } => {
             let class = step_class(source);
             let mut failure = Failure::from_error(class, source);
-            if let OpError::Exit { out_of_memory: true, .. } = source {
-                failure.help = Some("the kernel killed a process of it: there was not enough memory".to_owned());
+            if let OpError::Exit {
+                out_of_memory: true,
+                ..
+            } = source
+            {
+                failure.help = Some(
+                    "the kernel killed a process of it: there was not enough memory".to_owned(),
+                );
             }
             failure.causes.insert(0, format!("in the step {name}"));
             failure
         }
         SolveError::Cache { source, .. } => crate::home::store_failure(source),
-        SolveError::Cancelled => Failure::new(Class::Interrupted, "stopped; what was finished is in the cache"),
+        SolveError::Cancelled => Failure::new(
+            Class::Interrupted,
+            "stopped; what was finished is in the cache",
+        ),
         SolveError::Threads(_) => Failure::from_error(Class::System, &error),
-        SolveError::UnknownTarget(_) | SolveError::ContextTarget(_) => Failure::from_error(Class::Ours, &error),
+        SolveError::UnknownTarget(_) | SolveError::ContextTarget(_) => {
+            Failure::from_error(Class::Ours, &error)
+        }
     };
     let Some(vertex) = vertex else { return failure };
     if let Some(step) = progress.steps().of(&vertex) {
@@ -186,10 +225,14 @@ fn solve_failure(
 /// Whose fault it is that a step failed.
 fn step_class(error: &OpError) -> Class {
     match error {
-        OpError::Store(_) | OpError::Layer(_) | OpError::NoLauncher { .. } | OpError::NoGit | OpError::Io { .. } => {
-            Class::System
+        OpError::Store(_)
+        | OpError::Layer(_)
+        | OpError::NoLauncher { .. }
+        | OpError::NoGit
+        | OpError::Io { .. } => Class::System,
+        OpError::Encode { .. } | OpError::NothingToRun | OpError::MissingInput { .. } => {
+            Class::Ours
         }
-        OpError::Encode { .. } | OpError::NothingToRun | OpError::MissingInput { .. } => Class::Ours,
         OpError::Cancelled => Class::Interrupted,
         _ => Class::Step,
     }

@@ -27,18 +27,28 @@ impl Project {
     /// Reads the Dockerfile and the ignore file; the context's other files are not touched.
     pub fn load(context: &str, file: Option<&Path>) -> Result<Self, Failure> {
         if context == "-" || context.contains("://") || context.starts_with("git@") {
-            return Err(Failure::new(Class::Yours, format!("the context `{context}` is not a directory"))
-                .help("contexts from standard input, git and http are not done yet; give a directory"));
+            return Err(Failure::new(
+                Class::Yours,
+                format!("the context `{context}` is not a directory"),
+            )
+            .help(
+                "contexts from standard input, git and http are not done yet; give a directory",
+            ));
         }
         let context = PathBuf::from(context);
         match std::fs::metadata(&context) {
             Ok(found) if found.is_dir() => {}
             Ok(_) => {
-                return Err(Failure::new(Class::Yours, format!("the context {} is not a directory", context.display())));
+                return Err(Failure::new(
+                    Class::Yours,
+                    format!("the context {} is not a directory", context.display()),
+                ));
             }
             Err(error) => {
-                let mut failure =
-                    Failure::new(Class::Yours, format!("cannot read the context {}", context.display()));
+                let mut failure = Failure::new(
+                    Class::Yours,
+                    format!("cannot read the context {}", context.display()),
+                );
                 failure.causes = vec![error.to_string()];
                 return Err(failure);
             }
@@ -50,7 +60,10 @@ impl Project {
         };
         let (bytes, shown) = match &dockerfile {
             Some(path) => (read(path)?, path.display().to_string()),
-            None => (read_all(std::io::stdin().lock(), "standard input")?, "-".to_owned()),
+            None => (
+                read_all(std::io::stdin().lock(), "standard input")?,
+                "-".to_owned(),
+            ),
         };
         let source = decode(&bytes).map_err(|error| {
             // The text is not to be had, so neither is a frame.
@@ -62,7 +75,10 @@ impl Project {
         })?;
         let ignore = read_ignore(&context, dockerfile.as_deref())?;
         Ok(Self {
-            source: Source { path: shown, text: source.into() },
+            source: Source {
+                path: shown,
+                text: source.into(),
+            },
             dockerfile,
             context,
             ignore,
@@ -71,7 +87,8 @@ impl Project {
 
     /// What tells this project's builds from those of others: context and Dockerfile, as absolute paths.
     pub fn identity(&self) -> String {
-        let absolute = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let absolute =
+            |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let context = absolute(&self.context);
         match &self.dockerfile {
             Some(file) => format!("{} {}", context.display(), absolute(file).display()),
@@ -84,19 +101,30 @@ impl Project {
 fn find_dockerfile(context: &Path) -> PathBuf {
     let usual = context.join("Dockerfile");
     let lower = context.join("dockerfile");
-    if !usual.exists() && lower.exists() { lower } else { usual }
+    if !usual.exists() && lower.exists() {
+        lower
+    } else {
+        usual
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let file = File::open(path).and_then(|file| {
         // A directory opens well and then cannot be read.
-        if file.metadata()?.is_dir() { Err(std::io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
+        if file.metadata()?.is_dir() {
+            Err(std::io::ErrorKind::IsADirectory.into())
+        } else {
+            Ok(file)
+        }
     });
     match file {
         Ok(file) => read_all(file, &path.display().to_string()),
         Err(error) => {
-            let mut failure = Failure::new(Class::Yours, format!("cannot read the Dockerfile {}", path.display()))
-                .help("give another one with -f");
+            let mut failure = Failure::new(
+                Class::Yours,
+                format!("cannot read the Dockerfile {}", path.display()),
+            )
+            .help("give another one with -f");
             failure.causes = vec![error.to_string()];
             Err(failure)
         }
@@ -107,11 +135,14 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 /// without being read.
 fn read_all(from: impl Read, shown: &str) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
-    from.take(SOURCE_LIMIT as u64 + 1).read_to_end(&mut bytes).map_err(|error| {
-        let mut failure = Failure::new(Class::Yours, format!("cannot read the Dockerfile {shown}"));
-        failure.causes = vec![error.to_string()];
-        failure
-    })?;
+    from.take(SOURCE_LIMIT as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| {
+            let mut failure =
+                Failure::new(Class::Yours, format!("cannot read the Dockerfile {shown}"));
+            failure.causes = vec![error.to_string()];
+            failure
+        })?;
     Ok(bytes)
 }
 
@@ -131,7 +162,8 @@ fn read_ignore(context: &Path, dockerfile: Option<&Path>) -> Result<IgnoreRules,
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => {
-                let mut failure = Failure::new(Class::Yours, format!("cannot read {}", path.display()));
+                let mut failure =
+                    Failure::new(Class::Yours, format!("cannot read {}", path.display()));
                 failure.causes = vec![error.to_string()];
                 return Err(failure);
             }
@@ -149,7 +181,9 @@ impl ContextFilter for Filter {
     }
 
     fn rule(&self, position: usize) -> String {
-        self.0.rule(position).map_or_else(String::new, |(line, text)| format!("{text} (line {line})"))
+        self.0
+            .rule(position)
+            .map_or_else(String::new, |(line, text)| format!("{text} (line {line})"))
     }
 }
 

@@ -172,15 +172,22 @@ pub fn warning(warning: &frontend::instruction::Warning, source: &Source) -> Str
         .with_name(Some("warning"))
         .primary_title(format!("{}: {}", warning.rule, warning.message));
     let group = title.element(
-        Snippet::source(&*source.text).path(&*source.path).annotation(annotation),
+        Snippet::source(&*source.text)
+            .path(&*source.path)
+            .annotation(annotation),
     );
-    let renderer = if colour() { Renderer::styled() } else { Renderer::plain() };
+    let renderer = if colour() {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
     format!("{}\n", renderer.render(&[group]))
 }
 
 /// Whether standard error takes colours.
 fn colour() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::io::stderr().is_terminal()
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        && std::io::stderr().is_terminal()
 }
 
 /// The text of an error, with a line end.

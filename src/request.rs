@@ -29,15 +29,21 @@ impl Request {
     /// Reads the arguments, and of the environment what they refer to.
     pub fn new(args: &BuildArgs, project: &Project) -> Result<Self, Failure> {
         if let Some(flag) = args.unfinished.first() {
-            return Err(Failure::new(Class::Yours, format!("{flag} is not done yet"))
-                .help("build without it; `rbuild build --help` lists what there is"));
+            return Err(
+                Failure::new(Class::Yours, format!("{flag} is not done yet"))
+                    .help("build without it; `rbuild build --help` lists what there is"),
+            );
         }
         let (named_contexts, directories) = contexts(args)?;
         let mut plan = PlanRequest {
             target: args.target.clone(),
             platforms: platforms(&args.platforms)?,
             build_args: build_args(&args.build_args)?,
-            labels: args.labels.iter().map(|label| (label.name.clone(), label.value.clone())).collect(),
+            labels: args
+                .labels
+                .iter()
+                .map(|label| (label.name.clone(), label.value.clone()))
+                .collect(),
             named_contexts,
             no_cache: args.no_cache,
             no_cache_filter: args.no_cache_filter.clone(),
@@ -62,12 +68,19 @@ impl Request {
                 "network.host" => plan.allow_host_network = true,
                 "security.insecure" => plan.allow_insecure = true,
                 other => {
-                    return Err(Failure::new(Class::Yours, format!("--allow {other} is not done"))
-                        .help("network.host and security.insecure can be allowed"));
+                    return Err(
+                        Failure::new(Class::Yours, format!("--allow {other} is not done"))
+                            .help("network.host and security.insecure can be allowed"),
+                    );
                 }
             }
         }
-        Ok(Self { plan, directories, secrets: secrets(args)?, ssh_agents: ssh_agents(args)? })
+        Ok(Self {
+            plan,
+            directories,
+            secrets: secrets(args)?,
+            ssh_agents: ssh_agents(args)?,
+        })
     }
 }
 
@@ -81,7 +94,10 @@ fn build_args(given: &[String]) -> Result<Vec<(String, String)>, Failure> {
     for argument in given {
         match argument.split_once('=') {
             Some(("", _)) => {
-                return Err(Failure::new(Class::Yours, format!("--build-arg {argument}: the name is missing")));
+                return Err(Failure::new(
+                    Class::Yours,
+                    format!("--build-arg {argument}: the name is missing"),
+                ));
             }
             Some((name, value)) => arguments.push((name.to_owned(), value.to_owned())),
             None => {
@@ -123,7 +139,10 @@ fn contexts(args: &BuildArgs) -> Result<Contexts, Failure> {
         } else {
             let dir = PathBuf::from(value);
             if !dir.is_dir() {
-                return Err(Failure::new(Class::Yours, format!("--build-context {name}: {value} is not a directory")));
+                return Err(Failure::new(
+                    Class::Yours,
+                    format!("--build-context {name}: {value} is not a directory"),
+                ));
             }
             directories.insert(name.clone(), dir);
             NamedContext::Directory
@@ -136,11 +155,15 @@ fn contexts(args: &BuildArgs) -> Result<Contexts, Failure> {
 fn secrets(args: &BuildArgs) -> Result<HashMap<String, SecretSource>, Failure> {
     let mut secrets = HashMap::new();
     for secret in &args.secrets {
-        let from_env = |name: &str| std::env::var_os(name).map(std::os::unix::ffi::OsStringExt::into_vec);
+        let from_env =
+            |name: &str| std::env::var_os(name).map(std::os::unix::ffi::OsStringExt::into_vec);
         let source = match &secret.place {
             SecretPlace::File(path) => file_secret(&secret.id, path)?,
             SecretPlace::Env(name) => SecretSource::Value(from_env(name).ok_or_else(|| {
-                Failure::new(Class::Yours, format!("--secret {}: the variable {name} is not set", secret.id))
+                Failure::new(
+                    Class::Yours,
+                    format!("--secret {}: the variable {name} is not set", secret.id),
+                )
             })?),
             SecretPlace::Named => match from_env(&secret.id) {
                 Some(value) => SecretSource::Value(value),
@@ -155,9 +178,15 @@ fn secrets(args: &BuildArgs) -> Result<HashMap<String, SecretSource>, Failure> {
 fn file_secret(id: &str, path: &std::path::Path) -> Result<SecretSource, Failure> {
     match std::fs::metadata(path) {
         Ok(found) if found.is_file() => Ok(SecretSource::File(path.to_owned())),
-        Ok(_) => Err(Failure::new(Class::Yours, format!("--secret {id}: {} is not a file", path.display()))),
+        Ok(_) => Err(Failure::new(
+            Class::Yours,
+            format!("--secret {id}: {} is not a file", path.display()),
+        )),
         Err(error) => {
-            let mut failure = Failure::new(Class::Yours, format!("--secret {id}: cannot read {}", path.display()));
+            let mut failure = Failure::new(
+                Class::Yours,
+                format!("--secret {id}: cannot read {}", path.display()),
+            );
             failure.causes = vec![error.to_string()];
             Err(failure)
         }
@@ -169,17 +198,26 @@ fn ssh_agents(args: &BuildArgs) -> Result<HashMap<String, PathBuf>, Failure> {
     for agent in &args.ssh {
         let socket = match &agent.socket {
             Some(socket) => socket.clone(),
-            None => std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from).ok_or_else(|| {
-                Failure::new(Class::Yours, format!("--ssh {}: there is no agent", agent.id))
+            None => std::env::var_os("SSH_AUTH_SOCK")
+                .map(PathBuf::from)
+                .ok_or_else(|| {
+                    Failure::new(
+                        Class::Yours,
+                        format!("--ssh {}: there is no agent", agent.id),
+                    )
                     .help("start one (`eval $(ssh-agent)`), or give its socket: --ssh ID=SOCKET")
-            })?,
+                })?,
         };
         let is_socket = std::fs::metadata(&socket)
             .is_ok_and(|found| std::os::unix::fs::FileTypeExt::is_socket(&found.file_type()));
         if !is_socket {
             return Err(Failure::new(
                 Class::Yours,
-                format!("--ssh {}: {} is not the socket of an agent", agent.id, socket.display()),
+                format!(
+                    "--ssh {}: {} is not the socket of an agent",
+                    agent.id,
+                    socket.display()
+                ),
             )
             .help("keys in files are not done; load them into an agent with ssh-add"));
         }

@@ -27,8 +27,13 @@ impl Signals {
         static TAKEN: OnceLock<Signals> = OnceLock::new();
         TAKEN
             .get_or_init(|| {
-                let signals = Self { cancel: Cancel::new(), forward: Arc::new(Mutex::new(None)) };
-                if let Ok(incoming) = Incoming::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH]) {
+                let signals = Self {
+                    cancel: Cancel::new(),
+                    forward: Arc::new(Mutex::new(None)),
+                };
+                if let Ok(incoming) =
+                    Incoming::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH])
+                {
                     let own = signals.clone();
                     std::thread::spawn(move || own.attend(incoming));
                 }

@@ -16,7 +16,11 @@ impl Attached {
     /// Joins the terminal to `master`, the other side of the container's.
     pub fn new(master: &OwnedFd, interactive: bool) -> std::io::Result<Self> {
         let stdin = std::io::stdin();
-        let before = if interactive { tcgetattr(&stdin).ok() } else { None };
+        let before = if interactive {
+            tcgetattr(&stdin).ok()
+        } else {
+            None
+        };
         if let Some(before) = &before {
             let mut raw = before.clone();
             raw.make_raw();
@@ -41,12 +45,19 @@ impl Attached {
             let mut buffer = [0; 1 << 14];
             // Reading ends with EIO once the last process that had the other side is gone.
             while let Ok(count @ 1..) = from.read(&mut buffer) {
-                if stdout.write_all(&buffer[..count]).and_then(|()| stdout.flush()).is_err() {
+                if stdout
+                    .write_all(&buffer[..count])
+                    .and_then(|()| stdout.flush())
+                    .is_err()
+                {
                     return;
                 }
             }
         });
-        Ok(Self { before, output: Some(output) })
+        Ok(Self {
+            before,
+            output: Some(output),
+        })
     }
 
     /// Waits until everything that the container wrote is shown.

@@ -4,7 +4,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Now, RFC 3339 with nanoseconds, in UTC.
 pub fn now() -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     rfc3339(since.as_secs() as i64, since.subsec_nanos())
 }
 
@@ -12,7 +14,11 @@ pub fn now() -> String {
 pub fn rfc3339(seconds: i64, nanos: u32) -> String {
     let (year, month, day) = date(seconds.div_euclid(86_400));
     let rest = seconds.rem_euclid(86_400);
-    let mut fraction = if nanos == 0 { String::new() } else { format!(".{nanos:09}") };
+    let mut fraction = if nanos == 0 {
+        String::new()
+    } else {
+        format!(".{nanos:09}")
+    };
     fraction.truncate(fraction.trim_end_matches('0').len());
     format!(
         "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}{fraction}Z",
@@ -27,7 +33,9 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
     let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<i64>().ok();
     let mut days = days_from(number(0..4)?, number(5..7)?, number(8..10)?);
     let clock = number(11..13)? * 3600 + number(14..16)? * 60 + number(17..19)?;
-    let zone = text.get(19..)?.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
+    let zone = text
+        .get(19..)?
+        .trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
     let offset = match zone.as_bytes().first()? {
         b'Z' | b'z' => 0,
         sign @ (b'+' | b'-') => {
@@ -47,11 +55,16 @@ fn date(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
     (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 
@@ -67,7 +80,10 @@ fn days_from(year: i64, month: i64, day: i64) -> i64 {
 
 /// How long ago something was, as docker says it.
 pub fn ago(seconds: i64) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as i64;
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs() as i64;
     let passed = (now - seconds).max(0);
     let (count, unit) = match passed {
         0 => return "Less than a second ago".to_owned(),
@@ -102,7 +118,10 @@ mod tests {
             assert_eq!(parse_rfc3339(text), Some(seconds));
         }
         assert_eq!(rfc3339(0, 120_000_000), "1970-01-01T00:00:00.12Z");
-        assert_eq!(parse_rfc3339("2020-09-13T14:26:40.5+02:00"), Some(1_600_000_000));
+        assert_eq!(
+            parse_rfc3339("2020-09-13T14:26:40.5+02:00"),
+            Some(1_600_000_000)
+        );
         assert_eq!(parse_rfc3339("yesterday"), None);
     }
 }

@@ -26,24 +26,42 @@ use crate::request::Request;
 pub fn run(args: &BuildArgs, home: &Home) -> anyhow::Result<u8> {
     let project = Project::load(&args.context, args.file.as_deref())?;
     let request = Request::new(args, &project)?;
-    let names = args.tags.iter().map(|name| parse_name(name)).collect::<Result<Vec<_>, _>>()?;
+    let names = args
+        .tags
+        .iter()
+        .map(|name| parse_name(name))
+        .collect::<Result<Vec<_>, _>>()?;
     let outputs = outputs(args)?;
     if let Some(file) = &args.iidfile {
-        if outputs.iter().any(|output| matches!(output.kind, OutputKind::Local | OutputKind::Tar)) {
-            return Err(Failure::new(Class::Yours, "--iidfile needs an image; local and tar outputs have no id").into());
+        if outputs
+            .iter()
+            .any(|output| matches!(output.kind, OutputKind::Local | OutputKind::Tar))
+        {
+            return Err(Failure::new(
+                Class::Yours,
+                "--iidfile needs an image; local and tar outputs have no id",
+            )
+            .into());
         }
         // An id of an earlier build must not be taken for this one's.
         let _ = std::fs::remove_file(file);
     }
     let store = home.enter_and_open()?;
     let cancel = crate::stop::on_signal();
-    let progress = Progress::new(if args.quiet { Mode::Quiet } else { args.progress });
+    let progress = Progress::new(if args.quiet {
+        Mode::Quiet
+    } else {
+        args.progress
+    });
     let images = Images::new(&store, args.pull, &cancel);
     let target = args.target.as_deref().unwrap_or_default();
     let history = store
         .begin_build(&project.identity(), &project.source.path, target)
         .map_err(|error| crate::home::store_failure(&error))?;
-    let log = EventLog { progress: progress.clone(), file: Mutex::new(BufWriter::new(history.events())) };
+    let log = EventLog {
+        progress: progress.clone(),
+        file: Mutex::new(BufWriter::new(history.events())),
+    };
     let tools = Tools {
         store: &store,
         images: &images,
@@ -62,15 +80,33 @@ pub fn run(args: &BuildArgs, home: &Home) -> anyhow::Result<u8> {
     progress.finish();
     match result {
         Ok((built, made)) => {
-            remember(history, BuildResult::Succeeded, "", &names, &made, steps(&built, &progress));
+            remember(
+                history,
+                BuildResult::Succeeded,
+                "",
+                &names,
+                &made,
+                steps(&built, &progress),
+            );
             for warning in &built.plan.warnings {
                 show_warning(warning, &project, args.quiet);
             }
             finish(args, &names, &made)
         }
         Err(failure) => {
-            let how = if failure.class == Class::Interrupted { BuildResult::Cancelled } else { BuildResult::Failed };
-            remember(history, how, &failure.title, &names, &Delivered::default(), shown_steps(&progress));
+            let how = if failure.class == Class::Interrupted {
+                BuildResult::Cancelled
+            } else {
+                BuildResult::Failed
+            };
+            remember(
+                history,
+                how,
+                &failure.title,
+                &names,
+                &Delivered::default(),
+                shown_steps(&progress),
+            );
             Err(failure.into())
         }
     }
@@ -101,16 +137,34 @@ fn deliver(
         .map(|(target, snapshot)| Made { target, snapshot })
         .collect();
     let mut delivered = Delivered::default();
-    let wants_image = !names.is_empty() || args.load || args.quiet || args.iidfile.is_some() || outputs.iter().any(|output| output.kind == OutputKind::Image);
+    let wants_image = !names.is_empty()
+        || args.load
+        || args.quiet
+        || args.iidfile.is_some()
+        || outputs
+            .iter()
+            .any(|output| output.kind == OutputKind::Image);
     if wants_image {
         // Of several platforms the store's names lead to the first; archives and registries get all.
         if let Some(first) = made.first() {
-            let sealed = seal(tools.store, first.snapshot, &first.target.config, names, tools.cancel)
-                .map_err(|error| error.failure())?;
+            let sealed = seal(
+                tools.store,
+                first.snapshot,
+                &first.target.config,
+                names,
+                tools.cancel,
+            )
+            .map_err(|error| error.failure())?;
             delivered.image = Some((sealed.id, sealed.manifest));
         }
     }
-    let export = Export { images: tools.images, made: &made, names, progress: tools.progress, cancel: tools.cancel };
+    let export = Export {
+        images: tools.images,
+        made: &made,
+        names,
+        progress: tools.progress,
+        cancel: tools.cancel,
+    };
     for output in outputs {
         let written = export.write(output)?;
         if written.descriptor.is_some() {
@@ -124,7 +178,11 @@ fn deliver(
 fn outputs(args: &BuildArgs) -> Result<Vec<Output>, Failure> {
     let mut outputs = args.outputs.clone();
     if args.push {
-        outputs.push("type=registry".parse().map_err(|text: String| Failure::new(Class::Ours, text))?);
+        outputs.push(
+            "type=registry"
+                .parse()
+                .map_err(|text: String| Failure::new(Class::Ours, text))?,
+        );
     }
     // `type=docker` without a destination is `--load`: the image stays in the store.
     for output in &mut outputs {
@@ -133,18 +191,31 @@ fn outputs(args: &BuildArgs) -> Result<Vec<Output>, Failure> {
         }
     }
     let to_stdout = outputs.iter().filter(|output| {
-        let to_file = output.dest.as_deref().is_some_and(|dest| dest != Path::new("-"));
-        !to_file && matches!(output.kind, OutputKind::Oci | OutputKind::Docker | OutputKind::Tar)
+        let to_file = output
+            .dest
+            .as_deref()
+            .is_some_and(|dest| dest != Path::new("-"));
+        !to_file
+            && matches!(
+                output.kind,
+                OutputKind::Oci | OutputKind::Docker | OutputKind::Tar
+            )
     });
     if to_stdout.count() > 1 {
-        return Err(Failure::new(Class::Yours, "only one output can go to standard output"));
+        return Err(Failure::new(
+            Class::Yours,
+            "only one output can go to standard output",
+        ));
     }
     Ok(outputs)
 }
 
 /// Prints the id, and writes the files that scripts read.
 fn finish(args: &BuildArgs, names: &[ImageRef], made: &Delivered) -> anyhow::Result<u8> {
-    let id = made.image.map(|(id, _)| id).or_else(|| made.written.as_ref().and_then(|written| written.config));
+    let id = made
+        .image
+        .map(|(id, _)| id)
+        .or_else(|| made.written.as_ref().and_then(|written| written.config));
     if let Some(file) = &args.iidfile {
         let digest = id.or_else(|| Some(made.written.as_ref()?.descriptor.as_ref()?.digest));
         let text = digest.map(|digest| digest.to_string()).unwrap_or_default();
@@ -155,7 +226,11 @@ fn finish(args: &BuildArgs, names: &[ImageRef], made: &Delivered) -> anyhow::Res
         if let Some(id) = id {
             metadata["containerimage.config.digest"] = json!(id.to_string());
         }
-        if let Some(descriptor) = made.written.as_ref().and_then(|written| written.descriptor.as_ref()) {
+        if let Some(descriptor) = made
+            .written
+            .as_ref()
+            .and_then(|written| written.descriptor.as_ref())
+        {
             metadata["containerimage.digest"] = json!(descriptor.digest.to_string());
             metadata["containerimage.descriptor"] = json!(descriptor);
         }
@@ -216,8 +291,13 @@ fn steps(built: &Built, progress: &Progress) -> Vec<StepRecord> {
                 step: vertex.meta.step,
                 outcome,
                 key: resolution.key,
-                reason: shown.of(&resolution.vertex).and_then(|step| step.reason.clone()).unwrap_or_default(),
-                explanation: resolution.key.and_then(|key| built.explanations.get(&key).cloned()),
+                reason: shown
+                    .of(&resolution.vertex)
+                    .and_then(|step| step.reason.clone())
+                    .unwrap_or_default(),
+                explanation: resolution
+                    .key
+                    .and_then(|key| built.explanations.get(&key).cloned()),
                 elapsed: resolution.elapsed.as_secs_f64(),
             })
         })
@@ -233,10 +313,16 @@ fn shown_steps(progress: &Progress) -> Vec<StepRecord> {
             let (outcome, elapsed) = match &step.outcome {
                 progress::Outcome::Cached(_) => (StepOutcome::Cached, 0.0),
                 progress::Outcome::Done(elapsed) => (StepOutcome::Done, elapsed.as_secs_f64()),
-                progress::Outcome::Failed(_) => (StepOutcome::Failed, step.running_for().as_secs_f64()),
-                progress::Outcome::Cancelled => (StepOutcome::Cancelled, step.running_for().as_secs_f64()),
+                progress::Outcome::Failed(_) => {
+                    (StepOutcome::Failed, step.running_for().as_secs_f64())
+                }
+                progress::Outcome::Cancelled => {
+                    (StepOutcome::Cancelled, step.running_for().as_secs_f64())
+                }
                 progress::Outcome::Skipped => (StepOutcome::Skipped, 0.0),
-                progress::Outcome::Pending | progress::Outcome::Waiting(_) | progress::Outcome::Running => return None,
+                progress::Outcome::Pending
+                | progress::Outcome::Waiting(_)
+                | progress::Outcome::Running => return None,
             };
             Some(StepRecord {
                 name: step.name.clone(),
@@ -266,8 +352,11 @@ fn host_certificates() -> Result<std::path::PathBuf, Failure> {
         .chain(usual.map(Into::into))
         .find(|path| path.is_file())
         .ok_or_else(|| {
-            Failure::new(Class::System, "--host-certs: this machine has no certificate bundle")
-                .help("install ca-certificates, or name a bundle in SSL_CERT_FILE")
+            Failure::new(
+                Class::System,
+                "--host-certs: this machine has no certificate bundle",
+            )
+            .help("install ca-certificates, or name a bundle in SSL_CERT_FILE")
         })
 }
 
@@ -280,7 +369,10 @@ struct EventLog<'a> {
 impl EventSink for EventLog<'_> {
     fn event(&self, event: Event) {
         if !matches!(event, Event::Progress { .. }) {
-            let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut file = self
+                .file
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
             // A history that cannot be written must not stop the build.
             let _ = writeln!(file, "{}", progress::to_value(&event));
         }

@@ -47,10 +47,23 @@ pub fn run(args: &DoctorArgs, home: &Home) -> anyhow::Result<u8> {
 
 fn findings(report: &Report) -> Vec<Finding> {
     let (name, text, cure) = tier(&report.tier);
-    let good = matches!(report.tier, Tier::Root | Tier::Inside | Tier::ManyIds { .. });
+    let good = matches!(
+        report.tier,
+        Tier::Root | Tier::Inside | Tier::ManyIds { .. }
+    );
     let mut findings = vec![
-        Finding { what: "tier", good, text: format!("{name}: {text}"), cure },
-        Finding { what: "kernel", good: true, text: report.kernel.clone(), cure: None },
+        Finding {
+            what: "tier",
+            good,
+            text: format!("{name}: {text}"),
+            cure,
+        },
+        Finding {
+            what: "kernel",
+            good: true,
+            text: report.kernel.clone(),
+            cure: None,
+        },
         Finding {
             what: "overlay",
             good: report.layer_by_layer,
@@ -64,7 +77,12 @@ fn findings(report: &Report) -> Vec<Finding> {
         Finding {
             what: "cgroups",
             good: report.unified_cgroups,
-            text: if report.unified_cgroups { "version 2" } else { "no tree of version 2: nothing can be limited" }.to_owned(),
+            text: if report.unified_cgroups {
+                "version 2"
+            } else {
+                "no tree of version 2: nothing can be limited"
+            }
+            .to_owned(),
             cure: Some("boot with systemd.unified_cgroup_hierarchy=1".to_owned()),
         },
         Finding {
@@ -76,18 +94,28 @@ fn findings(report: &Report) -> Vec<Finding> {
                 "RUN shares the host's network and can reach its abstract sockets"
             }
             .to_owned(),
-            cure: Some("a kernel from 6.12 on shuts them; --network=none isolates a build".to_owned()),
+            cure: Some(
+                "a kernel from 6.12 on shuts them; --network=none isolates a build".to_owned(),
+            ),
         },
     ];
     for (program, why, package) in [
         ("git", "ADD of repositories", "git"),
-        ("newuidmap", "rootless builds with more than one user", "uidmap"),
+        (
+            "newuidmap",
+            "rootless builds with more than one user",
+            "uidmap",
+        ),
     ] {
         let found = on_path(program);
         findings.push(Finding {
             what: program,
             good: found,
-            text: if found { format!("there: {why}") } else { format!("missing: no {why}") },
+            text: if found {
+                format!("there: {why}")
+            } else {
+                format!("missing: no {why}")
+            },
             cure: Some(format!("apt-get install {package}")),
         });
     }
@@ -113,6 +141,7 @@ fn tier(tier: &Tier) -> (&'static str, String, Option<String>) {
 
 fn on_path(program: &str) -> bool {
     std::env::var_os("PATH").is_some_and(|path| {
-        std::env::split_paths(&path).any(|dir| dir.is_absolute() && Path::new(&dir).join(program).is_file())
+        std::env::split_paths(&path)
+            .any(|dir| dir.is_absolute() && Path::new(&dir).join(program).is_file())
     })
 }

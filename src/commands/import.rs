@@ -21,7 +21,9 @@ use crate::report::{Class, Failure, Source};
 pub fn run(args: &ImportArgs, home: &Home) -> anyhow::Result<u8> {
     let names = args.name.as_deref().map(parse_name).transpose()?;
     let platform = match &args.platform {
-        Some(text) => text.parse().map_err(|error: image::PlatformError| Failure::from_error(Class::Yours, &error))?,
+        Some(text) => text
+            .parse()
+            .map_err(|error: image::PlatformError| Failure::from_error(Class::Yours, &error))?,
         None => Platform::host(),
     };
     let mut config = ImageConfig {
@@ -44,10 +46,14 @@ pub fn run(args: &ImportArgs, home: &Home) -> anyhow::Result<u8> {
     config.created = Some(now.clone());
     config.history = vec![History {
         created: Some(now),
-        comment: args.message.clone().unwrap_or_else(|| format!("Imported from {shown}")),
+        comment: args
+            .message
+            .clone()
+            .unwrap_or_else(|| format!("Imported from {shown}")),
         ..History::default()
     }];
-    let sealed = seal(&store, &snapshot, &config, names.as_slice(), &cancel).map_err(|error| error.failure())?;
+    let sealed = seal(&store, &snapshot, &config, names.as_slice(), &cancel)
+        .map_err(|error| error.failure())?;
     writeln!(std::io::stdout(), "{}", sealed.id)?;
     Ok(0)
 }
@@ -55,22 +61,42 @@ pub fn run(args: &ImportArgs, home: &Home) -> anyhow::Result<u8> {
 /// The configuration that instructions make of nothing.
 fn changed(changes: &[String]) -> Result<ContainerConfig, Failure> {
     const ALLOWED: &str = "CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME and WORKDIR";
-    let text: String = std::iter::once("FROM scratch").chain(changes.iter().map(String::as_str)).flat_map(|line| [line, "\n"]).collect();
-    let source = Source { path: "--change".to_owned(), text: text.into() };
+    let text: String = std::iter::once("FROM scratch")
+        .chain(changes.iter().map(String::as_str))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let source = Source {
+        path: "--change".to_owned(),
+        text: text.into(),
+    };
     let dockerfile = crate::pipeline::parse(&source)?;
     for instruction in &dockerfile.stages[0].instructions {
         let allowed = matches!(
             instruction.command,
-            Command::Cmd(_) | Command::Entrypoint(_) | Command::Env(_) | Command::Expose(_) | Command::Healthcheck(_)
-                | Command::Label(_) | Command::OnBuild(_) | Command::StopSignal(_) | Command::User(_) | Command::Volume(_)
+            Command::Cmd(_)
+                | Command::Entrypoint(_)
+                | Command::Env(_)
+                | Command::Expose(_)
+                | Command::Healthcheck(_)
+                | Command::Label(_)
+                | Command::OnBuild(_)
+                | Command::StopSignal(_)
+                | Command::User(_)
+                | Command::Volume(_)
                 | Command::Workdir(_)
         );
         if !allowed {
-            return Err(Failure::new(Class::Yours, format!("--change cannot be {}", instruction.keyword))
-                .help(format!("only {ALLOWED} change a configuration")));
+            return Err(Failure::new(
+                Class::Yours,
+                format!("--change cannot be {}", instruction.keyword),
+            )
+            .help(format!("only {ALLOWED} change a configuration")));
         }
     }
-    let request = PlanRequest { now: crate::time::now(), ..PlanRequest::default() };
+    let request = PlanRequest {
+        now: crate::time::now(),
+        ..PlanRequest::default()
+    };
     let plan = frontend::plan(&dockerfile, &request, &NoImages).map_err(|error| {
         let failure = Failure::new(Class::Yours, error.message);
         match error.span {
@@ -78,9 +104,19 @@ fn changed(changes: &[String]) -> Result<ContainerConfig, Failure> {
             None => failure,
         }
     })?;
-    let mut config = plan.targets.into_iter().next().map(|target| target.config.config).unwrap_or_default();
+    let mut config = plan
+        .targets
+        .into_iter()
+        .next()
+        .map(|target| target.config.config)
+        .unwrap_or_default();
     // A build on nothing begins with these; an import is not a build.
-    let says = |word: fn(&Command) -> bool| dockerfile.stages[0].instructions.iter().any(|i| word(&i.command));
+    let says = |word: fn(&Command) -> bool| {
+        dockerfile.stages[0]
+            .instructions
+            .iter()
+            .any(|i| word(&i.command))
+    };
     if !says(|command| matches!(command, Command::Workdir(_))) {
         config.working_dir.clear();
     }
@@ -96,28 +132,45 @@ struct NoImages;
 
 impl ImageResolver for NoImages {
     fn resolve(&self, name: &ImageName, _: &Platform) -> Result<ResolvedImage, ResolveError> {
-        Err(ResolveError { message: format!("{} cannot be used here", name.text()), help: None })
+        Err(ResolveError {
+            message: format!("{} cannot be used here", name.text()),
+            help: None,
+        })
     }
 }
 
-fn unpack(store: &Store, from: impl Read + Send + 'static, shown: &str) -> Result<Snapshot, Failure> {
+fn unpack(
+    store: &Store,
+    from: impl Read + Send + 'static,
+    shown: &str,
+) -> Result<Snapshot, Failure> {
     let told = |error: &(dyn std::error::Error + 'static)| {
         let mut failure = Failure::new(Class::Yours, format!("cannot import {shown}"));
-        failure.causes = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
+        failure.causes = std::iter::successors(Some(error), |error| error.source())
+            .map(ToString::to_string)
+            .collect();
         failure
     };
     let plain = Decoder::new(from).map_err(|error| told(&error))?;
     let mut tar = ReadAhead::new(plain).map_err(|error| told(&error))?;
-    let new = store.new_layer().map_err(|error| crate::home::store_failure(&error))?;
+    let new = store
+        .new_layer()
+        .map_err(|error| crate::home::store_failure(&error))?;
     let entries = new.unpack(&mut tar).map_err(|error| told(&error))?;
     if entries.is_empty() {
-        return Err(Failure::new(Class::Yours, format!("cannot import {shown}: it holds no files"))
-            .help("give a tar of a root file system, plain or packed with gzip, xz, bzip2 or zstd"));
+        return Err(Failure::new(
+            Class::Yours,
+            format!("cannot import {shown}: it holds no files"),
+        )
+        .help("give a tar of a root file system, plain or packed with gzip, xz, bzip2 or zstd"));
     }
     let layer = new
         .commit_listed(&View::default(), entries)
         .map_err(|error| told(&error))?;
-    Ok(Snapshot::new([(layer.id, LayerDigest::Change(layer.change))]))
+    Ok(Snapshot::new([(
+        layer.id,
+        LayerDigest::Change(layer.change),
+    )]))
 }
 
 fn unreadable(shown: &str, error: &std::io::Error) -> Failure {

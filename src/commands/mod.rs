@@ -24,7 +24,14 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::System(args) => store::system(&args, &home),
         Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::man(&args),
-        Command::Images(_) | Command::Tag(_) | Command::Rmi(_) | Command::History(_) | Command::Inspect(_) |
-        Command::Save(_) | Command::Load(_) | Command::Pull(_) | Command::Push(_) => todo!(),
+        Command::Images(_)
+        | Command::Tag(_)
+        | Command::Rmi(_)
+        | Command::History(_)
+        | Command::Inspect(_)
+        | Command::Save(_)
+        | Command::Load(_)
+        | Command::Pull(_)
+        | Command::Push(_) => todo!(),
     }
 }

@@ -4,8 +4,12 @@ use std::io::{IsTerminal, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
-use executor::container::spec::{ContainerSpec, Mount, MountSource, Network, Process, Resources, RootFs, Security, Upper};
-use executor::container::{Attachments, ContainerError, Exit, LaunchOptions, Launcher, Running, Stdio};
+use executor::container::spec::{
+    ContainerSpec, Mount, MountSource, Network, Process, Resources, RootFs, Security, Upper,
+};
+use executor::container::{
+    Attachments, ContainerError, Exit, LaunchOptions, Launcher, Running, Stdio,
+};
 use executor::ops::hosts::{hosts, resolv_conf};
 use frontend::plan::{ImageName, ImageResolver};
 use image::{ImageConfig, Platform};
@@ -42,35 +46,64 @@ fn start(args: &RunArgs, home: &Home) -> Result<u8, Failure> {
     if args.tty && args.interactive && !stdin.is_terminal() {
         return Err(Failure::new(ENGINE, "the input device is not a TTY").help("leave out -t"));
     }
-    let volumes = args.volumes.iter().map(|text| volume(text)).collect::<Result<Vec<_>, _>>()?;
+    let volumes = args
+        .volumes
+        .iter()
+        .map(|text| volume(text))
+        .collect::<Result<Vec<_>, _>>()?;
     let store = home.enter_and_open()?;
     let cancel = Signals::take();
-    let progress = Progress::new(if std::io::stderr().is_terminal() { Mode::Auto } else { Mode::Quiet });
+    let progress = Progress::new(if std::io::stderr().is_terminal() {
+        Mode::Auto
+    } else {
+        Mode::Quiet
+    });
     let images = Images::new(&store, args.pull == "always", &cancel.asked());
     let platform = Platform::host();
     let resolved = match store.image(&args.image) {
         Ok(known) if args.pull != "always" => local(&images, &known, &platform)?,
         _ if args.pull == "never" => {
-            return Err(Failure::new(ENGINE, format!("No such image: {}", args.image)));
+            return Err(Failure::new(
+                ENGINE,
+                format!("No such image: {}", args.image),
+            ));
         }
-        _ => images.resolve(&ImageName::Reference(args.image.clone()), &platform).map_err(|error| {
-            let failure = Failure::new(ENGINE, error.message);
-            match error.help {
-                Some(help) => failure.help(help),
-                None => failure,
-            }
-        })?,
+        _ => images
+            .resolve(&ImageName::Reference(args.image.clone()), &platform)
+            .map_err(|error| {
+                let failure = Failure::new(ENGINE, error.message);
+                match error.help {
+                    Some(help) => failure.help(help),
+                    None => failure,
+                }
+            })?,
     };
     let (stack, _pins) = snapshot(&images, &resolved, &progress, &cancel.asked())?;
     progress.finish();
     let folder = Folder::new(&store, args.name.as_deref())?;
-    let spec = spec(args, &resolved.config, &folder, &volumes, stack.layers.iter().map(|id| store.layer_fs(id)).collect())?;
-    let extra: Vec<_> = args.extra_hosts.iter().map(|extra| (extra.host.clone(), extra.address.clone())).collect();
-    let network = if args.network == "none" { NetworkMode::None } else { NetworkMode::Default };
+    let spec = spec(
+        args,
+        &resolved.config,
+        &folder,
+        &volumes,
+        stack.layers.iter().map(|id| store.layer_fs(id)).collect(),
+    )?;
+    let extra: Vec<_> = args
+        .extra_hosts
+        .iter()
+        .map(|extra| (extra.host.clone(), extra.address.clone()))
+        .collect();
+    let network = if args.network == "none" {
+        NetworkMode::None
+    } else {
+        NetworkMode::Default
+    };
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let attachments = Attachments {
         contents: vec![
-            hosts(&spec.hostname, &extra, network).map_err(|error| Failure::from_error(ENGINE, &error))?.into_bytes(),
+            hosts(&spec.hostname, &extra, network)
+                .map_err(|error| Failure::from_error(ENGINE, &error))?
+                .into_bytes(),
             resolv_conf(network, read).into_bytes(),
             format!("{}\n", spec.hostname).into_bytes(),
         ],
@@ -89,7 +122,9 @@ fn start(args: &RunArgs, home: &Home) -> Result<u8, Failure> {
     } else {
         Stdio::Given(without_input().map_err(|error| Failure::from_error(ENGINE, &error))?)
     };
-    let running = launcher.run(&spec, attachments, stdio).map_err(|error| container_failure(&error))?;
+    let running = launcher
+        .run(&spec, attachments, stdio)
+        .map_err(|error| container_failure(&error))?;
     let exit = attend(running, args, &cancel)?;
     drop(launcher);
     folder.remove()?;
@@ -117,11 +152,19 @@ fn local(
     known: &cache::images::StoredImage,
     platform: &Platform,
 ) -> Result<frontend::plan::ResolvedImage, Failure> {
-    let loaded = crate::images::load(images.store(), known, None).map_err(|error| error.failure())?;
+    let loaded =
+        crate::images::load(images.store(), known, None).map_err(|error| error.failure())?;
     let loaded = loaded.ok_or_else(|| {
-        Failure::new(ENGINE, format!("the image {} has nothing for {platform}", known.short_id()))
+        Failure::new(
+            ENGINE,
+            format!("the image {} has nothing for {platform}", known.short_id()),
+        )
     })?;
-    let name = known.names.first().cloned().unwrap_or_else(|| known.short_id());
+    let name = known
+        .names
+        .first()
+        .cloned()
+        .unwrap_or_else(|| known.short_id());
     Ok(frontend::plan::ResolvedImage {
         origin: match known.names.first() {
             Some(name) => solver::op::ImageOrigin::Registry(name.clone()),
@@ -151,10 +194,15 @@ fn spec(
     }
     command.extend(args.command.iter().cloned());
     if command.is_empty() {
-        return Err(Failure::new(ENGINE, "no command specified").help("the image has none: give one after its name"));
+        return Err(Failure::new(ENGINE, "no command specified")
+            .help("the image has none: give one after its name"));
     }
     let hostname = args.hostname.clone().unwrap_or_else(|| {
-        if args.network == "none" { folder.short_id().to_owned() } else { host_name().unwrap_or_else(|| folder.short_id().to_owned()) }
+        if args.network == "none" {
+            folder.short_id().to_owned()
+        } else {
+            host_name().unwrap_or_else(|| folder.short_id().to_owned())
+        }
     });
     let mut mounts: Vec<Mount> = volumes
         .iter()
@@ -166,10 +214,18 @@ fn spec(
             noexec: false,
         })
         .collect();
-    for (index, target) in ["/etc/hosts", "/etc/resolv.conf", "/etc/hostname"].into_iter().enumerate() {
+    for (index, target) in ["/etc/hosts", "/etc/resolv.conf", "/etc/hostname"]
+        .into_iter()
+        .enumerate()
+    {
         mounts.push(Mount {
             target: target.to_owned(),
-            source: MountSource::Content { index, uid: 0, gid: 0, mode: 0o644 },
+            source: MountSource::Content {
+                index,
+                uid: 0,
+                gid: 0,
+                mode: 0o644,
+            },
             readonly: false,
             nosuid: false,
             noexec: false,
@@ -178,7 +234,10 @@ fn spec(
     Ok(ContainerSpec {
         root: RootFs {
             lower,
-            upper: Some(Upper { fs: folder.path("fs"), work: folder.path("work") }),
+            upper: Some(Upper {
+                fs: folder.path("fs"),
+                work: folder.path("work"),
+            }),
             volatile: false,
             readonly: args.read_only,
         },
@@ -187,7 +246,11 @@ fn spec(
             args: command,
             env: environment(args, config, &hostname)?,
             cwd: args.workdir.clone().unwrap_or_else(|| {
-                if config.working_dir.is_empty() { "/".to_owned() } else { config.working_dir.clone() }
+                if config.working_dir.is_empty() {
+                    "/".to_owned()
+                } else {
+                    config.working_dir.clone()
+                }
             }),
             user: args.user.clone().unwrap_or_else(|| config.user.clone()),
             terminal: args.tty,
@@ -195,7 +258,11 @@ fn spec(
             ..Process::default()
         },
         hostname,
-        network: if args.network == "none" { Network::None } else { Network::Host },
+        network: if args.network == "none" {
+            Network::None
+        } else {
+            Network::Host
+        },
         security: Security::default(),
         resources: Resources::default(),
         cgroup_parent: None,
@@ -204,13 +271,23 @@ fn spec(
 }
 
 /// The image's variables, then those of files, then those of flags; a later one replaces an earlier.
-fn environment(args: &RunArgs, config: &image::ContainerConfig, hostname: &str) -> Result<Vec<String>, Failure> {
+fn environment(
+    args: &RunArgs,
+    config: &image::ContainerConfig,
+    hostname: &str,
+) -> Result<Vec<String>, Failure> {
     let mut variables: Vec<(String, Option<String>)> = Vec::new();
-    let mut set = |name: &str, value: Option<String>| match variables.iter_mut().find(|(known, _)| known == name) {
+    let mut set = |name: &str, value: Option<String>| match variables
+        .iter_mut()
+        .find(|(known, _)| known == name)
+    {
         Some(entry) => entry.1 = value,
         None => variables.push((name.to_owned(), value)),
     };
-    set("PATH", Some("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()));
+    set(
+        "PATH",
+        Some("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()),
+    );
     set("HOSTNAME", Some(hostname.to_owned()));
     if args.tty {
         set("TERM", Some("xterm".to_owned()));
@@ -218,22 +295,38 @@ fn environment(args: &RunArgs, config: &image::ContainerConfig, hostname: &str) 
     let mut given = config.env.clone();
     for file in &args.env_file {
         let text = std::fs::read_to_string(file).map_err(|error| {
-            let mut failure = Failure::new(ENGINE, format!("cannot read the env file {}", file.display()));
+            let mut failure = Failure::new(
+                ENGINE,
+                format!("cannot read the env file {}", file.display()),
+            );
             failure.causes = vec![error.to_string()];
             failure
         })?;
-        given.extend(text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned));
+        given.extend(
+            text.lines()
+                .map(str::trim_start)
+                .filter(|line| !line.is_empty() && !line.starts_with('#'))
+                .map(str::to_owned),
+        );
     }
     given.extend(args.env.iter().cloned());
     for variable in given {
         match variable.split_once('=') {
             Some((name, value)) if !name.is_empty() => set(name, Some(value.to_owned())),
-            Some(_) => return Err(Failure::new(ENGINE, format!("invalid environment variable: {variable}"))),
+            Some(_) => {
+                return Err(Failure::new(
+                    ENGINE,
+                    format!("invalid environment variable: {variable}"),
+                ));
+            }
             // Without a value it is the caller's, and not there if the caller has none.
             None => set(&variable, std::env::var(&variable).ok()),
         }
     }
-    Ok(variables.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?))).collect())
+    Ok(variables
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!("{name}={}", value?)))
+        .collect())
 }
 
 /// Stays with a container until it ends: passes on signals, and the terminal if there is one.
@@ -245,12 +338,17 @@ fn attend(mut running: Running, args: &RunArgs, signals: &Signals) -> Result<Exi
                 killer.signal(signal);
             }
         });
-        return running.wait(&|| false, &mut |_, _| {}).map_err(|error| container_failure(&error));
+        return running
+            .wait(&|| false, &mut |_, _| {})
+            .map_err(|error| container_failure(&error));
     }
-    let master = running.take_terminal().map_err(|error| container_failure(&error))?;
-    let master = master.ok_or_else(|| Failure::new(Class::Ours, "a container with a terminal has none"))?;
-    let mut attached =
-        Attached::new(&master, args.interactive).map_err(|error| Failure::from_error(ENGINE, &error))?;
+    let master = running
+        .take_terminal()
+        .map_err(|error| container_failure(&error))?;
+    let master =
+        master.ok_or_else(|| Failure::new(Class::Ours, "a container with a terminal has none"))?;
+    let mut attached = Attached::new(&master, args.interactive)
+        .map_err(|error| Failure::from_error(ENGINE, &error))?;
     signals.forward(move |signal| match signal {
         SIGWINCH => resize(&master),
         signal => killer.signal(signal),
@@ -261,7 +359,10 @@ fn attend(mut running: Running, args: &RunArgs, signals: &Signals) -> Result<Exi
 }
 
 fn container_failure(error: &ContainerError) -> Failure {
-    let class = error.exit_status().and_then(|code| u8::try_from(code).ok()).map_or(ENGINE, Class::Container);
+    let class = error
+        .exit_status()
+        .and_then(|code| u8::try_from(code).ok())
+        .map_or(ENGINE, Class::Container);
     Failure::from_error(class, error)
 }
 
@@ -287,18 +388,28 @@ struct Volume {
 }
 
 fn volume(text: &str) -> Result<Volume, Failure> {
-    let fail = |why: &str| Failure::new(ENGINE, format!("invalid volume specification `{text}`: {why}"));
+    let fail = |why: &str| {
+        Failure::new(
+            ENGINE,
+            format!("invalid volume specification `{text}`: {why}"),
+        )
+    };
     let parts: Vec<&str> = text.split(':').collect();
     let (host, target, options) = match parts.as_slice() {
         [host, target] => (*host, *target, ""),
         [host, target, options] => (*host, *target, *options),
-        _ => return Err(fail("use HOST:CONTAINER[:ro]").help("volumes with a name, or without one, are not done yet")),
+        _ => {
+            return Err(fail("use HOST:CONTAINER[:ro]")
+                .help("volumes with a name, or without one, are not done yet"));
+        }
     };
     if !target.starts_with('/') {
         return Err(fail("the path in the container must be absolute"));
     }
     if !host.starts_with('/') && !host.starts_with('.') {
-        return Err(fail("volumes with a name are not done yet").help("give an absolute path of the host"));
+        return Err(
+            fail("volumes with a name are not done yet").help("give an absolute path of the host")
+        );
     }
     let mut readonly = false;
     for option in options.split(',').filter(|option| !option.is_empty()) {
@@ -313,7 +424,11 @@ fn volume(text: &str) -> Result<Volume, Failure> {
         // As docker does for a bind by -v.
         std::fs::create_dir_all(&host).map_err(|error| fail(&error.to_string()))?;
     }
-    Ok(Volume { host, target: target.to_owned(), readonly })
+    Ok(Volume {
+        host,
+        target: target.to_owned(),
+        readonly,
+    })
 }
 
 /// A container's folder in the store: what it changes. Removed when it ends, however it ends.
@@ -328,23 +443,40 @@ impl Folder {
         if let Some(name) = name {
             let good = name.len() > 1
                 && name.starts_with(|c: char| c.is_ascii_alphanumeric())
-                && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
+                && name
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
             if !good {
-                return Err(Failure::new(ENGINE, format!("Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")));
+                return Err(Failure::new(
+                    ENGINE,
+                    format!(
+                        "Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+                    ),
+                ));
             }
         }
-        let staging = store.staging("container").map_err(|error| store_failure(&error))?;
+        let staging = store
+            .staging("container")
+            .map_err(|error| store_failure(&error))?;
         for dir in ["fs", "work"] {
             let path = staging.path().join(dir);
             std::fs::create_dir(&path).map_err(|error| crate::export::unwritable(&path, &error))?;
         }
-        let relative = staging.path().strip_prefix(store.root()).unwrap_or(staging.path()).to_owned();
+        let relative = staging
+            .path()
+            .strip_prefix(store.root())
+            .unwrap_or(staging.path())
+            .to_owned();
         let mut bytes = [0; 32];
         std::fs::File::open("/dev/urandom")
             .and_then(|mut file| file.read_exact(&mut bytes))
             .map_err(|error| Failure::from_error(ENGINE, &error))?;
         let id = image::Digest::from_bytes(bytes).hex();
-        Ok(Self { relative, staging: Some(staging), id })
+        Ok(Self {
+            relative,
+            staging: Some(staging),
+            id,
+        })
     }
 
     fn path(&self, name: &str) -> PathBuf {

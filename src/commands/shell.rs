@@ -12,7 +12,9 @@ use crate::cli::store::{CompletionsArgs, ManArgs};
 pub fn completions(args: &CompletionsArgs) -> anyhow::Result<u8> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "rbuild", &mut script);
-    std::io::stdout().write_all(&script).context("cannot write the script")?;
+    std::io::stdout()
+        .write_all(&script)
+        .context("cannot write the script")?;
     Ok(0)
 }
 
@@ -20,7 +22,8 @@ pub fn completions(args: &CompletionsArgs) -> anyhow::Result<u8> {
 pub fn man(args: &ManArgs) -> anyhow::Result<u8> {
     match &args.dir {
         Some(dir) => {
-            std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+            std::fs::create_dir_all(dir)
+                .with_context(|| format!("cannot make {}", dir.display()))?;
             clap_mangen::generate_to(Cli::command(), dir)
                 .with_context(|| format!("cannot write pages to {}", dir.display()))?;
         }

@@ -17,17 +17,33 @@ use crate::report::{Class, Failure};
 pub fn why(args: &WhyArgs, home: &Home) -> anyhow::Result<u8> {
     let store = home.enter_and_open()?;
     let text = args.build.as_deref().unwrap_or("^0");
-    let build = store.past_build(text).map_err(|error| store_failure(&error))?.ok_or_else(|| {
-        Failure::new(Class::Yours, match &args.build {
-            Some(id) => format!("there is no build {id}"),
-            None => "nothing was built here yet".to_owned(),
-        })
-    })?;
+    let build = store
+        .past_build(text)
+        .map_err(|error| store_failure(&error))?
+        .ok_or_else(|| {
+            Failure::new(
+                Class::Yours,
+                match &args.build {
+                    Some(id) => format!("there is no build {id}"),
+                    None => "nothing was built here yet".to_owned(),
+                },
+            )
+        })?;
     let steps = chosen(&build, args.step.as_deref())?;
     let mut out = std::io::stdout().lock();
     if args.step.is_none() {
-        let cached = build.steps.iter().filter(|step| step.outcome == StepOutcome::Cached).count();
-        writeln!(out, "build {} of {}: {} steps, {cached} cached", build.id, build.dockerfile, build.steps.len())?;
+        let cached = build
+            .steps
+            .iter()
+            .filter(|step| step.outcome == StepOutcome::Cached)
+            .count();
+        writeln!(
+            out,
+            "build {} of {}: {} steps, {cached} cached",
+            build.id,
+            build.dockerfile,
+            build.steps.len()
+        )?;
     }
     if steps.is_empty() {
         writeln!(out, "every step came from the cache")?;
@@ -38,8 +54,20 @@ pub fn why(args: &WhyArgs, home: &Home) -> anyhow::Result<u8> {
             StepOutcome::Cached => writeln!(out, "  came from the cache")?,
             StepOutcome::Skipped => writeln!(out, "  was not needed")?,
             _ => {
-                writeln!(out, "  ran: {}", if step.reason.is_empty() { "(not known)" } else { &step.reason })?;
-                for line in step.explanation.iter().flat_map(cache::explain::Explanation::details) {
+                writeln!(
+                    out,
+                    "  ran: {}",
+                    if step.reason.is_empty() {
+                        "(not known)"
+                    } else {
+                        &step.reason
+                    }
+                )?;
+                for line in step
+                    .explanation
+                    .iter()
+                    .flat_map(cache::explain::Explanation::details)
+                {
                     writeln!(out, "    {line}")?;
                 }
             }
@@ -57,14 +85,24 @@ fn chosen<'a>(build: &'a BuildRecord, step: Option<&str>) -> Result<Vec<&'a Step
             .filter(|step| !matches!(step.outcome, StepOutcome::Cached | StepOutcome::Skipped))
             .collect());
     };
-    let by_number = text.parse::<usize>().ok().and_then(|number| build.steps.get(number.checked_sub(1)?));
+    let by_number = text
+        .parse::<usize>()
+        .ok()
+        .and_then(|number| build.steps.get(number.checked_sub(1)?));
     let found: Vec<_> = match by_number {
         Some(step) => vec![step],
-        None => build.steps.iter().filter(|step| step.name.contains(text)).collect(),
+        None => build
+            .steps
+            .iter()
+            .filter(|step| step.name.contains(text))
+            .collect(),
     };
     if found.is_empty() {
-        return Err(Failure::new(Class::Yours, format!("the build {} has no step `{text}`", build.id))
-            .help("give a number from 1, or a part of the step's text"));
+        return Err(Failure::new(
+            Class::Yours,
+            format!("the build {} has no step `{text}`", build.id),
+        )
+        .help("give a number from 1, or a part of the step's text"));
     }
     Ok(found)
 }
@@ -83,7 +121,11 @@ pub fn du(args: &DuArgs, home: &Home) -> anyhow::Result<u8> {
         return Ok(0);
     }
     if args.verbose {
-        writeln!(out, "{:<14} {:<16} {:>10} {:>10} {:>6}  DESCRIPTION", "ID", "TYPE", "UNIQUE", "SHARED", "USES")?;
+        writeln!(
+            out,
+            "{:<14} {:<16} {:>10} {:>10} {:>6}  DESCRIPTION",
+            "ID", "TYPE", "UNIQUE", "SHARED", "USES"
+        )?;
         for item in &usage.items {
             writeln!(
                 out,
@@ -99,7 +141,12 @@ pub fn du(args: &DuArgs, home: &Home) -> anyhow::Result<u8> {
         }
         writeln!(out)?;
     }
-    let prunable: u64 = usage.items.iter().filter(|item| !item.in_use).map(|item| item.unique).sum();
+    let prunable: u64 = usage
+        .items
+        .iter()
+        .filter(|item| !item.in_use)
+        .map(|item| item.unique)
+        .sum();
     for (what, size) in [
         ("images' files", usage.images),
         ("blobs", usage.blobs),
@@ -137,13 +184,29 @@ pub fn prune(args: &PruneArgs, home: &Home) -> anyhow::Result<u8> {
             .map_err(|error| Failure::from_error(Class::Yours, &error))?;
     }
     let store = home.enter_and_open()?;
-    let pruned = store.prune(&options).map_err(|error| store_failure(&error))?;
+    let pruned = store
+        .prune(&options)
+        .map_err(|error| store_failure(&error))?;
     let mut out = std::io::stdout().lock();
     for item in &pruned.items {
-        writeln!(out, "{:<14} {:<16} {:>10}  {}", short(&item.id), item.kind.name(), bytes(item.unique), item.description)?;
+        writeln!(
+            out,
+            "{:<14} {:<16} {:>10}  {}",
+            short(&item.id),
+            item.kind.name(),
+            bytes(item.unique),
+            item.description
+        )?;
     }
     let verb = if args.dry_run { "would free" } else { "freed" };
-    writeln!(out, "{} records, {} layers, {} blobs; {verb} {}", pruned.items.len(), pruned.layers, pruned.blobs, bytes(pruned.freed))?;
+    writeln!(
+        out,
+        "{} records, {} layers, {} blobs; {verb} {}",
+        pruned.items.len(),
+        pruned.layers,
+        pruned.blobs,
+        bytes(pruned.freed)
+    )?;
     Ok(0)
 }
 
@@ -158,9 +221,14 @@ pub fn system(args: &SystemArgs, home: &Home) -> anyhow::Result<u8> {
             }
             // Never removes a directory that somebody named by mistake.
             if !root.join("store.json").exists() && std::fs::read_dir(root)?.next().is_some() {
-                return Err(Failure::new(Class::Yours, format!("{} is not a store of rbuild", root.display())).into());
+                return Err(Failure::new(
+                    Class::Yours,
+                    format!("{} is not a store of rbuild", root.display()),
+                )
+                .into());
             }
-            std::fs::remove_dir_all(root).with_context(|| format!("cannot remove {}", root.display()))?;
+            std::fs::remove_dir_all(root)
+                .with_context(|| format!("cannot remove {}", root.display()))?;
             Ok(0)
         }
     }

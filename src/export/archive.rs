@@ -12,11 +12,15 @@ use crate::report::{Class, Failure};
 pub fn write(export: &Export<'_>, output: &Output) -> Result<Written, Failure> {
     let docker = output.kind == OutputKind::Docker;
     if docker && export.made.len() > 1 {
-        return Err(Failure::new(Class::Yours, "type=docker holds one platform").help("use type=oci for several"));
+        return Err(Failure::new(Class::Yours, "type=docker holds one platform")
+            .help("use type=oci for several"));
     }
     let (descriptor, config) = export.documents(output, output.oci_mediatypes == Some(false))?;
     let names = export.names_of(output)?;
-    let images = [NamedImage { descriptor: descriptor.clone(), names }];
+    let images = [NamedImage {
+        descriptor: descriptor.clone(),
+        names,
+    }];
     let store = export.store();
     let task = export.progress.task(match &output.dest {
         Some(dest) => format!("[export] writing {}", dest.display()),
@@ -29,7 +33,11 @@ pub fn write(export: &Export<'_>, output: &Output) -> Result<Written, Failure> {
         layout.add(&images, &store.blobs()).map_err(failed)?;
     } else {
         // A docker archive without a destination goes to the store: the image is there already.
-        let kind = if docker { ArchiveKind::Docker } else { ArchiveKind::Oci };
+        let kind = if docker {
+            ArchiveKind::Docker
+        } else {
+            ArchiveKind::Oci
+        };
         let mut destination = Destination::open(output.dest.as_deref())?;
         let mut writer = BufWriter::with_capacity(1 << 20, &mut destination);
         let written = save(&mut writer, kind, &images, &store.blobs()).map(|_| ());
@@ -41,10 +49,16 @@ pub fn write(export: &Export<'_>, output: &Output) -> Result<Written, Failure> {
         }
         if let Err(error) = flushed {
             destination.discard();
-            return Err(unwritable(output.dest.as_deref().unwrap_or_else(|| "-".as_ref()), &error));
+            return Err(unwritable(
+                output.dest.as_deref().unwrap_or_else(|| "-".as_ref()),
+                &error,
+            ));
         }
         destination.finish()?;
     }
     task.done();
-    Ok(Written { descriptor: Some(descriptor), config })
+    Ok(Written {
+        descriptor: Some(descriptor),
+        config,
+    })
 }

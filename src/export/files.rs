@@ -6,5 +6,8 @@ use crate::report::{Class, Failure};
 
 /// Refuses.
 pub fn write(_: &Export<'_>, _: &Output) -> Result<Written, Failure> {
-    Err(Failure::new(Class::Yours, "type=local and type=tar are not done yet"))
+    Err(Failure::new(
+        Class::Yours,
+        "type=local and type=tar are not done yet",
+    ))
 }

@@ -58,12 +58,18 @@ impl Export<'_> {
             self.progress.note("warning: rewrite-timestamp=true does nothing without --build-arg SOURCE_DATE_EPOCH=…");
         }
         match output.kind {
-            OutputKind::CacheOnly => Ok(Written { descriptor: None, config: None }),
+            OutputKind::CacheOnly => Ok(Written {
+                descriptor: None,
+                config: None,
+            }),
             OutputKind::Oci | OutputKind::Docker => archive::write(self, output),
             OutputKind::Local | OutputKind::Tar => files::write(self, output),
             OutputKind::Registry => registry::write(self, output),
             OutputKind::Image if output.push => registry::write(self, output),
-            OutputKind::Image => Ok(Written { descriptor: None, config: None }),
+            OutputKind::Image => Ok(Written {
+                descriptor: None,
+                config: None,
+            }),
         }
     }
 
@@ -81,7 +87,11 @@ impl Export<'_> {
     }
 
     /// Packs the layers of all platforms and puts manifests and configurations beside them.
-    fn documents(&self, output: &Output, docker: bool) -> Result<(Descriptor, Option<Digest>), Failure> {
+    fn documents(
+        &self,
+        output: &Output,
+        docker: bool,
+    ) -> Result<(Descriptor, Option<Digest>), Failure> {
         let compression = match &output.compression {
             Some(name) => Compression::named(name, output.compression_level.map(i64::from))
                 .map_err(|error| Failure::from_error(Class::Yours, &error))?,
@@ -96,8 +106,17 @@ impl Export<'_> {
                 clamp: made.target.epoch.filter(|_| output.rewrite_timestamp),
                 base_layers: made.target.base_layers,
             };
-            let task = self.progress.task(format!("[export] packing layers for {}", made.target.platform));
-            let packed = pack(self.store(), made.snapshot, &packing, self.cancel, &|item, done| task.advance(item, done, 0));
+            let task = self.progress.task(format!(
+                "[export] packing layers for {}",
+                made.target.platform
+            ));
+            let packed = pack(
+                self.store(),
+                made.snapshot,
+                &packing,
+                self.cancel,
+                &|item, done| task.advance(item, done, 0),
+            );
             let packed = match packed {
                 Ok(packed) => packed,
                 Err(error) => {
@@ -111,7 +130,8 @@ impl Export<'_> {
             config.rootfs.diff_ids = packed.iter().map(|layer| layer.diff_id).collect();
             let types = Types::of(docker);
             let config_descriptor = self.put_json(types.config, &config)?;
-            let mut layers: Vec<Descriptor> = packed.into_iter().map(|layer| layer.descriptor).collect();
+            let mut layers: Vec<Descriptor> =
+                packed.into_iter().map(|layer| layer.descriptor).collect();
             for layer in &mut layers {
                 layer.media_type = types.layer(layer);
             }
@@ -127,15 +147,29 @@ impl Export<'_> {
             }
             Err(several) => {
                 let types = Types::of(docker);
-                let index = Index::new(types.index, several.into_iter().map(|(descriptor, _)| descriptor).collect());
+                let index = Index::new(
+                    types.index,
+                    several
+                        .into_iter()
+                        .map(|(descriptor, _)| descriptor)
+                        .collect(),
+                );
                 Ok((self.put_json(types.index, &index)?, None))
             }
         }
     }
 
-    fn put_json(&self, media_type: &str, document: &impl serde::Serialize) -> Result<Descriptor, Failure> {
-        let bytes = serde_json::to_vec(document).map_err(|error| Failure::from_error(Class::Ours, &error))?;
-        self.store().blobs().put_bytes(&bytes).map_err(|error| crate::home::store_failure(&error))?;
+    fn put_json(
+        &self,
+        media_type: &str,
+        document: &impl serde::Serialize,
+    ) -> Result<Descriptor, Failure> {
+        let bytes = serde_json::to_vec(document)
+            .map_err(|error| Failure::from_error(Class::Ours, &error))?;
+        self.store()
+            .blobs()
+            .put_bytes(&bytes)
+            .map_err(|error| crate::home::store_failure(&error))?;
         Ok(Descriptor::of(media_type, &bytes))
     }
 }
@@ -179,11 +213,14 @@ impl Types {
 
 /// A name for an image, without a digest.
 pub fn parse_name(text: &str) -> Result<ImageRef, Failure> {
-    let name: ImageRef = text
-        .parse()
-        .map_err(|error: image::ReferenceError| Failure::new(Class::Yours, format!("the name `{text}`: {error}")))?;
+    let name: ImageRef = text.parse().map_err(|error: image::ReferenceError| {
+        Failure::new(Class::Yours, format!("the name `{text}`: {error}"))
+    })?;
     if name.digest.is_some() {
-        return Err(Failure::new(Class::Yours, format!("the name `{text}` has a digest; a new image has none yet")));
+        return Err(Failure::new(
+            Class::Yours,
+            format!("the name `{text}` has a digest; a new image has none yet"),
+        ));
     }
     Ok(name)
 }
@@ -215,7 +252,10 @@ impl Destination {
         part.push(format!(".{}.part", std::process::id()));
         let part = PathBuf::from(part);
         if path.is_dir() {
-            return Err(Failure::new(Class::Yours, format!("{} is a directory", path.display())).help("give a file"));
+            return Err(
+                Failure::new(Class::Yours, format!("{} is a directory", path.display()))
+                    .help("give a file"),
+            );
         }
         let file = OpenOptions::new()
             .write(true)
@@ -230,8 +270,10 @@ impl Destination {
         use std::io::IsTerminal;
         let stdout = io::stdout();
         if stdout.is_terminal() {
-            return Err(Failure::new(Class::Yours, "an archive is not written to a terminal")
-                .help("give dest=FILE, or redirect standard output"));
+            return Err(
+                Failure::new(Class::Yours, "an archive is not written to a terminal")
+                    .help("give dest=FILE, or redirect standard output"),
+            );
         }
         Ok(Self::Stdout(stdout))
     }
@@ -239,13 +281,13 @@ impl Destination {
     /// Gives a file its name.
     pub fn finish(self) -> Result<(), Failure> {
         match self {
-            Self::Stdout(mut stdout) => stdout.flush().map_err(|error| unwritable(Path::new("-"), &error)),
-            Self::File { part, path, .. } => {
-                std::fs::rename(&part, &path).map_err(|error| {
-                    let _ = std::fs::remove_file(&part);
-                    unwritable(&path, &error)
-                })
-            }
+            Self::Stdout(mut stdout) => stdout
+                .flush()
+                .map_err(|error| unwritable(Path::new("-"), &error)),
+            Self::File { part, path, .. } => std::fs::rename(&part, &path).map_err(|error| {
+                let _ = std::fs::remove_file(&part);
+                unwritable(&path, &error)
+            }),
         }
     }
 

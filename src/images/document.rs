@@ -21,8 +21,18 @@ pub struct Loaded {
 
 /// Reads the documents of an image; none if it has no image for `platform`. Without a platform the
 /// host's is taken from an index, and a single image is taken as it is.
-pub fn load(store: &Store, image: &StoredImage, platform: Option<&Platform>) -> Result<Option<Loaded>, ImagesError> {
-    let shown = || image.names.first().cloned().unwrap_or_else(|| image.short_id());
+pub fn load(
+    store: &Store,
+    image: &StoredImage,
+    platform: Option<&Platform>,
+) -> Result<Option<Loaded>, ImagesError> {
+    let shown = || {
+        image
+            .names
+            .first()
+            .cloned()
+            .unwrap_or_else(|| image.short_id())
+    };
     let mut digest = image.manifest;
     // An index may hold an index; nobody nests them deeper.
     for _ in 0..3 {
@@ -42,24 +52,38 @@ pub fn load(store: &Store, image: &StoredImage, platform: Option<&Platform>) -> 
                 if config.rootfs.diff_ids.len() != manifest.layers.len() {
                     return Err(ImagesError::Damaged {
                         image: shown(),
-                        what: "its manifest and its configuration name different numbers of layers".to_owned(),
+                        what: "its manifest and its configuration name different numbers of layers"
+                            .to_owned(),
                     });
                 }
                 let id = manifest.config.digest;
-                return Ok(Some(Loaded { manifest_digest: digest, manifest, config, id }));
+                return Ok(Some(Loaded {
+                    manifest_digest: digest,
+                    manifest,
+                    config,
+                    id,
+                }));
             }
         }
     }
-    Err(ImagesError::Damaged { image: shown(), what: "its index is nested too deeply".to_owned() })
+    Err(ImagesError::Damaged {
+        image: shown(),
+        what: "its index is nested too deeply".to_owned(),
+    })
 }
 
 fn read(store: &Store, digest: &Digest) -> Result<Document, ImagesError> {
     let bytes = store.blobs().read(digest)?;
-    Document::parse(&bytes, None).map_err(|source| ImagesError::Document { digest: *digest, source })
+    Document::parse(&bytes, None).map_err(|source| ImagesError::Document {
+        digest: *digest,
+        source,
+    })
 }
 
 fn config(store: &Store, image: &str, descriptor: &Descriptor) -> Result<ImageConfig, ImagesError> {
     let bytes = store.blobs().read(&descriptor.digest)?;
-    serde_json::from_slice(&bytes)
-        .map_err(|error| ImagesError::Damaged { image: image.to_owned(), what: format!("its configuration: {error}") })
+    serde_json::from_slice(&bytes).map_err(|error| ImagesError::Damaged {
+        image: image.to_owned(),
+        what: format!("its configuration: {error}"),
+    })
 }

@@ -16,7 +16,7 @@ use solver::Cancel;
 
 pub use document::load;
 pub use pack::{Packing, pack};
-pub use seal::{seal};
+pub use seal::seal;
 pub use unpack::snapshot;
 
 use crate::report::{Class, Failure};
@@ -33,8 +33,15 @@ impl Images {
     /// Images of `store`, and of registries with the user's credentials.
     pub fn new(store: &Store, refresh: bool, cancel: &Cancel) -> Self {
         let cancel = cancel.clone();
-        let options = Options { cancel: Arc::new(move || cancel.is_cancelled()), ..Options::default() };
-        Self { store: store.clone(), registries: Arc::new(Client::new(options, DockerCredentials)), refresh }
+        let options = Options {
+            cancel: Arc::new(move || cancel.is_cancelled()),
+            ..Options::default()
+        };
+        Self {
+            store: store.clone(),
+            registries: Arc::new(Client::new(options, DockerCredentials)),
+            refresh,
+        }
     }
 
     /// The client that speaks to registries.
@@ -90,9 +97,8 @@ impl ImagesError {
         match self {
             Self::Store(error) => crate::home::store_failure(error),
             Self::Cancelled => Failure::new(Class::Interrupted, "stopped"),
-            Self::MissingLayer(_) => {
-                Failure::from_error(Class::System, self).help("pull the image again: rbuild pull NAME")
-            }
+            Self::MissingLayer(_) => Failure::from_error(Class::System, self)
+                .help("pull the image again: rbuild pull NAME"),
             _ => Failure::from_error(Class::System, self),
         }
     }

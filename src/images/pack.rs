@@ -37,7 +37,11 @@ pub struct Packed {
 const PULLED: &str = "blob of a pulled layer";
 
 /// Remembers in which blobs an image's layers come.
-pub fn remember(store: &Store, config: &ImageConfig, manifest: &Manifest) -> Result<(), StoreError> {
+pub fn remember(
+    store: &Store,
+    config: &ImageConfig,
+    manifest: &Manifest,
+) -> Result<(), StoreError> {
     for (diff_id, layer) in config.rootfs.diff_ids.iter().zip(&manifest.layers) {
         let bytes = serde_json::to_vec(layer).unwrap_or_default();
         store.set_memo(PULLED, &diff_id.to_string(), &bytes)?;
@@ -76,9 +80,15 @@ fn pack_layer(
             && let Ok(descriptor) = serde_json::from_slice::<Descriptor>(&known)
         {
             let wanted = packing.compression.container();
-            let fits = !packing.force || descriptor.layer_format().is_some_and(|format| format.container == wanted);
+            let fits = !packing.force
+                || descriptor
+                    .layer_format()
+                    .is_some_and(|format| format.container == wanted);
             if fits && blobs.size(&descriptor.digest)?.is_some() {
-                return Ok(Packed { diff_id, descriptor });
+                return Ok(Packed {
+                    diff_id,
+                    descriptor,
+                });
             }
         }
     }
@@ -91,10 +101,28 @@ fn pack_layer(
     let name = &id.0;
     let mut made = None;
     blobs.put_with(|file| {
-        let writer = BlobWriter::new(Counted { inner: file, cancel, progress, name, done: 0 }, packing.compression);
+        let writer = BlobWriter::new(
+            Counted {
+                inner: file,
+                cancel,
+                progress,
+                name,
+                done: 0,
+            },
+            packing.compression,
+        );
         let mut writer = io::BufWriter::with_capacity(1 << 20, writer);
-        write_tar(&layer, TarOptions { clamp, ..TarOptions::default() }, &mut writer)?;
-        let writer = writer.into_inner().map_err(|error| ImagesError::Pack(error.into_error()))?;
+        write_tar(
+            &layer,
+            TarOptions {
+                clamp,
+                ..TarOptions::default()
+            },
+            &mut writer,
+        )?;
+        let writer = writer
+            .into_inner()
+            .map_err(|error| ImagesError::Pack(error.into_error()))?;
         let (_, blob) = writer.finish().map_err(ImagesError::Pack)?;
         made = Some(blob);
         Ok::<Digest, ImagesError>(blob.digest)
@@ -104,7 +132,10 @@ fn pack_layer(
         // The tar that it was unpacked from was written by somebody else; ours has other bytes.
         return Err(ImagesError::MissingLayer(diff_id.0));
     }
-    let packed = Packed { diff_id: blob.diff_id, descriptor: blob.layer() };
+    let packed = Packed {
+        diff_id: blob.diff_id,
+        descriptor: blob.layer(),
+    };
     let description = serde_json::to_vec(&packed).unwrap_or_default();
     blobs.set_form(id, &form, &packed.descriptor.digest, &description)?;
     if clamp.is_none() {
@@ -122,7 +153,11 @@ fn form_name(compression: Compression, clamp: Option<i64>) -> String {
 }
 
 /// Digests of the tars of a stack's layers; nothing is kept but the digests.
-pub fn diff_ids(store: &Store, snapshot: &Snapshot, cancel: &Cancel) -> Result<Vec<DiffId>, ImagesError> {
+pub fn diff_ids(
+    store: &Store,
+    snapshot: &Snapshot,
+    cancel: &Cancel,
+) -> Result<Vec<DiffId>, ImagesError> {
     snapshot
         .layers
         .par_iter()
@@ -138,7 +173,11 @@ pub fn diff_ids(store: &Store, snapshot: &Snapshot, cancel: &Cancel) -> Result<V
                 name: &id.0,
                 done: 0,
             });
-            write_tar(&layer, TarOptions::default(), &mut io::BufWriter::with_capacity(1 << 20, &mut digest))?;
+            write_tar(
+                &layer,
+                TarOptions::default(),
+                &mut io::BufWriter::with_capacity(1 << 20, &mut digest),
+            )?;
             let (_, found, _) = digest.finish();
             let found = DiffId(found);
             store.set_diff_id(id, &found)?;

@@ -13,7 +13,11 @@ use solver::op::ImageOrigin;
 use super::Images;
 
 impl ImageResolver for Images {
-    fn resolve(&self, name: &ImageName, platform: &Platform) -> Result<ResolvedImage, ResolveError> {
+    fn resolve(
+        &self,
+        name: &ImageName,
+        platform: &Platform,
+    ) -> Result<ResolvedImage, ResolveError> {
         match name {
             ImageName::Reference(text) => self.by_name(text, platform),
             ImageName::Layout(text) => self.in_layout(text, platform),
@@ -23,7 +27,9 @@ impl ImageResolver for Images {
 
 impl Images {
     fn by_name(&self, text: &str, platform: &Platform) -> Result<ResolvedImage, ResolveError> {
-        let reference: ImageRef = text.parse().map_err(|error| fail(format!("{text}: {error}"), None))?;
+        let reference: ImageRef = text
+            .parse()
+            .map_err(|error| fail(format!("{text}: {error}"), None))?;
         if !self.refresh
             && let Some(known) = self.in_store(&reference, platform)?
         {
@@ -32,10 +38,18 @@ impl Images {
         self.in_registry(&reference, platform)
     }
 
-    fn in_store(&self, reference: &ImageRef, platform: &Platform) -> Result<Option<ResolvedImage>, ResolveError> {
-        let Ok(stored) = self.store.image(&reference.to_string()) else { return Ok(None) };
+    fn in_store(
+        &self,
+        reference: &ImageRef,
+        platform: &Platform,
+    ) -> Result<Option<ResolvedImage>, ResolveError> {
+        let Ok(stored) = self.store.image(&reference.to_string()) else {
+            return Ok(None);
+        };
         // An image that cannot be read any more is asked for anew.
-        let Ok(Some(loaded)) = super::load(&self.store, &stored, Some(platform)) else { return Ok(None) };
+        let Ok(Some(loaded)) = super::load(&self.store, &stored, Some(platform)) else {
+            return Ok(None);
+        };
         Ok(Some(ResolvedImage {
             reference: reference.to_string(),
             origin: ImageOrigin::Registry(reference.to_string()),
@@ -44,10 +58,18 @@ impl Images {
         }))
     }
 
-    fn in_registry(&self, reference: &ImageRef, platform: &Platform) -> Result<ResolvedImage, ResolveError> {
+    fn in_registry(
+        &self,
+        reference: &ImageRef,
+        platform: &Platform,
+    ) -> Result<ResolvedImage, ResolveError> {
         let told = |error: RegistryError| registry_failure(reference, &error);
         let blobs = self.store.blobs();
-        let keep = |bytes: &[u8]| blobs.put_bytes(bytes).map_err(|error| fail(error.to_string(), error.cure()));
+        let keep = |bytes: &[u8]| {
+            blobs
+                .put_bytes(bytes)
+                .map_err(|error| fail(error.to_string(), error.cure()))
+        };
         let root = self.registries.manifest(reference).map_err(told)?;
         keep(&root.bytes)?;
         let (digest, manifest) = match root.document {
@@ -56,21 +78,36 @@ impl Images {
                 let chosen = index
                     .choose(platform)
                     .map_err(|error| fail(format!("{}: {error}", reference.familiar()), None))?;
-                let fetched = self.registries.manifest(&reference.at_digest(chosen.digest)).map_err(told)?;
+                let fetched = self
+                    .registries
+                    .manifest(&reference.at_digest(chosen.digest))
+                    .map_err(told)?;
                 keep(&fetched.bytes)?;
                 match fetched.document {
                     Document::Manifest(manifest) => (chosen.digest, manifest),
                     Document::Index(_) => {
-                        return Err(fail(format!("{}: its index leads to another index", reference.familiar()), None));
+                        return Err(fail(
+                            format!("{}: its index leads to another index", reference.familiar()),
+                            None,
+                        ));
                     }
                 }
             }
         };
-        let bytes = self.registries.document(reference, &manifest.config).map_err(told)?;
+        let bytes = self
+            .registries
+            .document(reference, &manifest.config)
+            .map_err(told)?;
         keep(&bytes)?;
         let config = parse_config(reference, &bytes, &manifest)?;
-        self.name(reference, root.descriptor.digest, digest, &manifest, &config)
-            .map_err(|error| fail(error.to_string(), error.cure()))?;
+        self.name(
+            reference,
+            root.descriptor.digest,
+            digest,
+            &manifest,
+            &config,
+        )
+        .map_err(|error| fail(error.to_string(), error.cure()))?;
         Ok(ResolvedImage {
             reference: reference.to_string(),
             origin: ImageOrigin::Registry(reference.to_string()),
@@ -90,7 +127,11 @@ impl Images {
     ) -> Result<(), cache::StoreError> {
         let mut needed: Vec<Digest> = manifest.layers.iter().map(|layer| layer.digest).collect();
         needed.push(digest);
-        let created = config.created.as_deref().and_then(crate::time::parse_rfc3339).unwrap_or_default();
+        let created = config
+            .created
+            .as_deref()
+            .and_then(crate::time::parse_rfc3339)
+            .unwrap_or_default();
         let image = NewImage {
             manifest: root,
             config: manifest.config.digest,
@@ -100,7 +141,8 @@ impl Images {
             created,
         };
         super::pack::remember(&self.store, config, manifest)?;
-        self.store.add_image(&image, std::slice::from_ref(reference))
+        self.store
+            .add_image(&image, std::slice::from_ref(reference))
     }
 
     fn in_layout(&self, text: &str, platform: &Platform) -> Result<ResolvedImage, ResolveError> {
@@ -120,7 +162,8 @@ impl Images {
             Ok::<_, ResolveError>(bytes)
         };
         let parse = |bytes: &[u8]| {
-            Document::parse(bytes, None).map_err(|error| fail(format!("oci-layout://{text}: {error}"), None))
+            Document::parse(bytes, None)
+                .map_err(|error| fail(format!("oci-layout://{text}: {error}"), None))
         };
         let mut bytes = document(&descriptor)?;
         let manifest = loop {
@@ -133,31 +176,55 @@ impl Images {
                         .clone();
                     let inner = document(&descriptor)?;
                     if matches!(parse(&inner)?, Document::Index(_)) {
-                        return Err(fail(format!("oci-layout://{text}: its index leads to another index"), None));
+                        return Err(fail(
+                            format!("oci-layout://{text}: its index leads to another index"),
+                            None,
+                        ));
                     }
                     bytes = inner;
                 }
             }
         };
         let config_bytes = document(&manifest.config)?;
-        let keep = |bytes: &[u8]| self.store.blobs().put_bytes(bytes).map_err(|error| fail(error.to_string(), error.cure()));
+        let keep = |bytes: &[u8]| {
+            self.store
+                .blobs()
+                .put_bytes(bytes)
+                .map_err(|error| fail(error.to_string(), error.cure()))
+        };
         keep(&bytes)?;
         keep(&config_bytes)?;
-        let reference: ImageRef = "oci-layout:latest".parse().map_err(|_| fail(text.to_owned(), None))?;
+        let reference: ImageRef = "oci-layout:latest"
+            .parse()
+            .map_err(|_| fail(text.to_owned(), None))?;
         let config = parse_config(&reference, &config_bytes, &manifest)?;
-        super::pack::remember(&self.store, &config, &manifest).map_err(|error| fail(error.to_string(), error.cure()))?;
+        super::pack::remember(&self.store, &config, &manifest)
+            .map_err(|error| fail(error.to_string(), error.cure()))?;
         Ok(ResolvedImage {
             reference: format!("oci-layout://{text}"),
-            origin: ImageOrigin::Layout(std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned())),
+            origin: ImageOrigin::Layout(
+                std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()),
+            ),
             manifest: descriptor.digest,
             config,
         })
     }
 }
 
-fn parse_config(reference: &ImageRef, bytes: &[u8], manifest: &Manifest) -> Result<ImageConfig, ResolveError> {
-    let config: ImageConfig = serde_json::from_slice(bytes)
-        .map_err(|error| fail(format!("{}: its configuration is malformed: {error}", reference.familiar()), None))?;
+fn parse_config(
+    reference: &ImageRef,
+    bytes: &[u8],
+    manifest: &Manifest,
+) -> Result<ImageConfig, ResolveError> {
+    let config: ImageConfig = serde_json::from_slice(bytes).map_err(|error| {
+        fail(
+            format!(
+                "{}: its configuration is malformed: {error}",
+                reference.familiar()
+            ),
+            None,
+        )
+    })?;
     if config.rootfs.diff_ids.len() != manifest.layers.len() {
         return Err(fail(
             format!(
@@ -176,7 +243,9 @@ fn parse_config(reference: &ImageRef, bytes: &[u8], manifest: &Manifest) -> Resu
 fn split_layout(text: &str) -> Result<(&Path, Option<&str>, Option<Digest>), ResolveError> {
     let (rest, digest) = match text.rsplit_once('@') {
         Some((rest, digest)) if digest.starts_with("sha256:") => {
-            let digest = digest.parse().map_err(|error| fail(format!("oci-layout://{text}: {error}"), None))?;
+            let digest = digest
+                .parse()
+                .map_err(|error| fail(format!("oci-layout://{text}: {error}"), None))?;
             (rest, Some(digest))
         }
         _ => (text, None),

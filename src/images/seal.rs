@@ -22,7 +22,8 @@ pub fn seal(
     cancel: &Cancel,
 ) -> Result<Sealed, ImagesError> {
     let (config, sizes) = seal_config(store, snapshot, config, cancel)?;
-    let config_bytes = serde_json::to_vec(&config).map_err(|error| ImagesError::Pack(error.into()))?;
+    let config_bytes =
+        serde_json::to_vec(&config).map_err(|error| ImagesError::Pack(error.into()))?;
     let config_descriptor = Descriptor::of(media_type::OCI_CONFIG, &config_bytes);
     let id = config_descriptor.digest;
     // In the store layers are files: the manifest names their tars, which are made when asked for.
@@ -34,16 +35,32 @@ pub fn seal(
         .map(|(diff_id, size)| Descriptor::new(media_type::OCI_LAYER, diff_id.0, *size))
         .collect();
     let manifest = Manifest::new(media_type::OCI_MANIFEST, config_descriptor, layers);
-    let manifest_bytes = serde_json::to_vec(&manifest).map_err(|error| ImagesError::Pack(error.into()))?;
+    let manifest_bytes =
+        serde_json::to_vec(&manifest).map_err(|error| ImagesError::Pack(error.into()))?;
     let blobs = store.blobs();
     blobs.put_bytes(&config_bytes)?;
     let manifest = blobs.put_bytes(&manifest_bytes)?;
-    let created = config.created.as_deref().and_then(crate::time::parse_rfc3339).unwrap_or_default();
+    let created = config
+        .created
+        .as_deref()
+        .and_then(crate::time::parse_rfc3339)
+        .unwrap_or_default();
     store.add_image(
-        &NewImage { manifest, config: id, blobs: &[], snapshot: Some(snapshot), size: sizes.iter().sum(), created },
+        &NewImage {
+            manifest,
+            config: id,
+            blobs: &[],
+            snapshot: Some(snapshot),
+            size: sizes.iter().sum(),
+            created,
+        },
         names,
     )?;
-    Ok(Sealed { id, manifest, config })
+    Ok(Sealed {
+        id,
+        manifest,
+        config,
+    })
 }
 
 /// An image of the store.
@@ -77,7 +94,9 @@ pub fn seal_config(
 /// Bytes of the files of a layer.
 fn content_size(layer: &Layer) -> u64 {
     let size = |entry: cache::Entry| match entry.kind {
-        Kind::File { size, link: None, .. } => size,
+        Kind::File {
+            size, link: None, ..
+        } => size,
         _ => 0,
     };
     layer.index.iter().map(size).sum()

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use cache::records::Records;
 use cache::Snapshot;
+use cache::records::Records;
 use executor::ops::{Executor, ExecutorOptions};
 use frontend::plan::ResolvedImage;
 use solver::op::ImageOp;
@@ -32,7 +32,10 @@ pub fn snapshot(
             platform: image.config.platform(),
         }),
         inputs: Vec::new(),
-        meta: VertexMeta { name: format!("[image] {name}"), ..VertexMeta::default() },
+        meta: VertexMeta {
+            name: format!("[image] {name}"),
+            ..VertexMeta::default()
+        },
     });
     let executor = Executor::new(ExecutorOptions {
         store: images.store.clone(),
@@ -44,13 +47,23 @@ pub fn snapshot(
         launcher: None,
     });
     let records = Records::new(&images.store, "images");
-    let solution = solve(&graph, &[vertex], &executor, &records, &Options::default(), cancel, progress)
-        .map_err(|error| match &error {
-            solver::schedule::SolveError::Cancelled => Failure::new(Class::Interrupted, "stopped"),
-            solver::schedule::SolveError::Step { source, .. } => Failure::from_error(Class::System, source),
-            solver::schedule::SolveError::Cache { source, .. } => crate::home::store_failure(source),
-            _ => Failure::from_error(Class::Ours, &error),
-        })?;
+    let solution = solve(
+        &graph,
+        &[vertex],
+        &executor,
+        &records,
+        &Options::default(),
+        cancel,
+        progress,
+    )
+    .map_err(|error| match &error {
+        solver::schedule::SolveError::Cancelled => Failure::new(Class::Interrupted, "stopped"),
+        solver::schedule::SolveError::Step { source, .. } => {
+            Failure::from_error(Class::System, source)
+        }
+        solver::schedule::SolveError::Cache { source, .. } => crate::home::store_failure(source),
+        _ => Failure::from_error(Class::Ours, &error),
+    })?;
     let snapshot = solution
         .outputs
         .into_iter()

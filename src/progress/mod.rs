@@ -139,8 +139,9 @@ impl EventSink for Progress {
         if *over {
             return;
         }
-        let index = steps.update(&event);
-        view.event(steps, index, &event);
+        if let Some(index) = steps.update(&event) {
+            view.event(steps, index, &event);
+        }
     }
 }
 

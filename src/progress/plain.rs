@@ -143,7 +143,7 @@ mod tests {
                 elapsed: Duration::from_millis(1234),
             },
         ] {
-            let index = steps.update(&event);
+            let index = steps.update(&event).unwrap();
             plain.event(&steps, index, &event);
         }
         let text = String::from_utf8(out).unwrap();

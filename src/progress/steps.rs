@@ -124,10 +124,9 @@ impl Steps {
             .count()
     }
 
-    /// Takes in an event and says whose it is.
-    pub fn update(&mut self, event: &Event) -> usize {
-        let id = vertex(event);
-        let index = self.expect(id, id.hex()[..12].to_owned());
+    /// Takes in an event and says whose it is; none for a vertex that is not shown.
+    pub fn update(&mut self, event: &Event) -> Option<usize> {
+        let index = *self.by_id.get(&vertex(event))?;
         let step = &mut self.steps[index];
         match event {
             Event::Missed { reason, .. } => step.reason = Some(reason.clone()),
@@ -146,7 +145,7 @@ impl Steps {
             Event::Cancelled { .. } => step.outcome = Outcome::Cancelled,
             Event::Skipped { .. } => step.outcome = Outcome::Skipped,
         }
-        index
+        Some(index)
     }
 }
 
@@ -271,6 +270,7 @@ mod tests {
     fn output_is_cut_into_lines_wherever_it_was_cut_before() {
         let mut steps = Steps::default();
         let vertex = steps.new_id();
+        steps.expect(vertex, String::new());
         for data in ["a", "b\nc\n", "d"] {
             steps.update(&Event::Log {
                 vertex,
