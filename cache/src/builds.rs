@@ -144,7 +144,7 @@ impl Store {
         let build = Build {
             record: BuildRecord {
                 id,
-                started: since.as_secs_f64(),
+                started: seconds(since),
                 elapsed: 0.0,
                 project: project.to_owned(),
                 dockerfile: dockerfile.to_owned(),
@@ -277,10 +277,15 @@ impl Build {
             record.names = names;
         }
         record.steps = steps;
-        record.elapsed = self.began.elapsed().unwrap_or(Duration::ZERO).as_secs_f64();
+        record.elapsed = seconds(self.began.elapsed().unwrap_or(Duration::ZERO));
         write(&self.dir, record)?;
         Ok(self.record)
     }
+}
+
+/// Whole microseconds, which JSON gives back as they were.
+fn seconds(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1e6
 }
 
 /// A number as eleven digits and letters that sort as the number does.
