@@ -10,7 +10,7 @@ use super::environment::Environment;
 use super::epoch::Epoch;
 use super::error::PlanError;
 use super::request::PlanRequest;
-use crate::expansion::Lexer;
+use crate::expansion::{Lexer, Variables};
 use crate::instruction::{Command, Instruction};
 
 const EPOCH: &str = "SOURCE_DATE_EPOCH";
@@ -103,31 +103,39 @@ pub(super) fn global(
     Ok(GlobalArgs { values, declared })
 }
 
-/// SOURCE_DATE_EPOCH of the request or of a global ARG; both then hold it as a plain number.
+/// SOURCE_DATE_EPOCH of the request or of a global ARG, which then hold it as a plain number;
+/// `time_of` knows the time of what is no number.
 pub(super) fn epoch(
     build_args: &mut BuildArgs,
     global: &mut GlobalArgs,
+    time_of: impl FnOnce(&str, &BuildArgs, &Environment) -> Result<Option<i64>, PlanError>,
 ) -> Result<Option<Epoch>, PlanError> {
-    use crate::expansion::Variables;
-
     let from_global = global.values.get(EPOCH).filter(|value| !value.is_empty());
     let Some(value) = build_args.get(EPOCH).or(from_global) else {
         return Ok(None);
     };
-    let epoch = Epoch::new(value)?;
-    match &epoch {
-        Some(epoch) => {
-            let text = epoch.seconds.to_string();
-            if global.values.get(EPOCH).is_some() {
-                global.values.set(EPOCH, &text, EnvOrigin::Arg);
-            }
-            if let Some(value) = build_args.0.get_mut(EPOCH) {
-                *value = text;
-            }
+    let seconds = match value.parse::<i64>() {
+        Ok(seconds) => Some(seconds),
+        Err(_) if value.is_empty() => None,
+        Err(_) => {
+            let mut others = global.values.clone();
+            others.remove(EPOCH);
+            time_of(value, build_args, &others)?
         }
-        None => drop(build_args.0.remove(EPOCH)),
+    };
+    let Some(seconds) = seconds else {
+        build_args.0.remove(EPOCH);
+        global.values.remove(EPOCH);
+        return Ok(None);
+    };
+    let text = seconds.to_string();
+    if global.values.get(EPOCH).is_some() {
+        global.values.set(EPOCH, &text, EnvOrigin::Arg);
     }
-    Ok(epoch)
+    if let Some(value) = build_args.0.get_mut(EPOCH) {
+        *value = text;
+    }
+    Epoch::new(seconds).map(Some)
 }
 
 /// Proxy variables that every RUN gets without ARG, in both spellings.

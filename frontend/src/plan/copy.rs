@@ -156,9 +156,7 @@ impl Work<'_, '_> {
                 })
             }
             Remote::Http => {
-                let checksum = expanded.checksum.as_deref().map(str::parse).transpose();
-                let checksum = checksum
-                    .map_err(|error| PlanError::new(format!("invalid checksum: {error}")))?;
+                let checksum = remote::checksum(expanded.checksum.as_deref())?;
                 let file_name = remote::file_name(path);
                 let op = Op::Http(HttpOp {
                     url: path.to_owned(),

@@ -58,6 +58,16 @@ impl Environment {
         );
     }
 
+    /// Unsets `name`.
+    pub(super) fn remove(&mut self, name: &str) {
+        let inner = Arc::make_mut(&mut self.0);
+        if let Some(position) = inner.positions.remove(name)
+            && let Some(old) = inner.order.remove(&position)
+        {
+            inner.bytes -= old.name.len() + old.value.len();
+        }
+    }
+
     /// The names, in order.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.order.values().map(|variable| &*variable.name)
@@ -148,6 +158,8 @@ mod tests {
         assert_eq!(environment.names().collect::<Vec<_>>(), ["B", "A"]);
         assert_eq!(environment.get("A"), Some("33"));
         assert_eq!(environment.bytes(), 5);
+        environment.remove("B");
+        assert_eq!((environment.get("B"), environment.bytes()), (None, 3));
 
         let mut config = ConfigEnv::new(vec!["A=1".into(), "B=2=3".into(), "C".into()]);
         let before = config.clone();

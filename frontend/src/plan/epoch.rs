@@ -12,21 +12,12 @@ pub(super) struct Epoch {
 }
 
 impl Epoch {
-    /// Reads a SOURCE_DATE_EPOCH; empty means none.
-    pub(super) fn new(value: &str) -> Result<Option<Self>, PlanError> {
-        if value.is_empty() {
-            return Ok(None);
-        }
-        let Ok(seconds) = value.parse::<i64>() else {
-            return Err(PlanError::new(format!(
-                "invalid SOURCE_DATE_EPOCH: {value}: only a number of seconds is supported, not a context or a stage"
-            ))
-            .help("give the seconds since 1970, such as $(git log -1 --pretty=%ct)"));
-        };
+    /// The epoch at `seconds` since 1970.
+    pub(super) fn new(seconds: i64) -> Result<Self, PlanError> {
         match rfc3339(seconds) {
-            Some(text) => Ok(Some(Self { seconds, text })),
+            Some(text) => Ok(Self { seconds, text }),
             None => Err(PlanError::new(format!(
-                "invalid SOURCE_DATE_EPOCH: {value}: not between the years 0 and 9999"
+                "invalid SOURCE_DATE_EPOCH: {seconds}: not between the years 0 and 9999"
             ))),
         }
     }
@@ -81,14 +72,8 @@ mod tests {
     }
 
     #[test]
-    fn other_forms_are_refused_by_name() {
-        assert!(
-            Epoch::new("context")
-                .unwrap_err()
-                .message
-                .contains("context")
-        );
-        assert_eq!(Epoch::new("").unwrap(), None);
-        assert_eq!(Epoch::new("0").unwrap().unwrap().seconds, 0);
+    fn only_years_of_four_digits_can_be_written() {
+        assert_eq!(Epoch::new(0).unwrap().text, "1970-01-01T00:00:00Z");
+        assert!(Epoch::new(i64::MAX).is_err());
     }
 }

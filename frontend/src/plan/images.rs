@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use image::{ImageConfig, ImageRef, Platform};
-use solver::op::ImageOrigin;
+use solver::op::{ImageOrigin, Op};
 
 /// How many images are asked for at the same time.
 const MOST_AT_ONCE: usize = 16;
@@ -46,6 +46,22 @@ pub trait ImageResolver: Sync {
     /// The image's manifest for `platform` and its configuration.
     fn resolve(&self, name: &ImageName, platform: &Platform)
     -> Result<ResolvedImage, ResolveError>;
+
+    /// When what an `Http` or `Git` op names was last changed, in seconds since 1970: the header
+    /// of the file, or the newest entry if it is an archive; the commit. None if it has no time.
+    /// Asked only for a SOURCE_DATE_EPOCH that names a source.
+    ///
+    /// # Errors
+    /// The source cannot be reached; unless implemented, that this is not supported.
+    fn modified(&self, source: &Op) -> Result<Option<i64>, ResolveError> {
+        let _ = source;
+        Err(ResolveError {
+            message: "only a number of seconds is supported, not the time of a source".to_owned(),
+            help: Some(
+                "give the seconds since 1970, such as $(git log -1 --pretty=%ct)".to_owned(),
+            ),
+        })
+    }
 }
 
 /// Why an image's configuration could not be read; its cause is the resolver's.
@@ -73,6 +89,11 @@ impl<'a> Images<'a> {
             resolver,
             slots: Mutex::default(),
         }
+    }
+
+    /// When a source was last changed.
+    pub(super) fn modified(&self, source: &Op) -> Result<Option<i64>, ResolveError> {
+        self.resolver.modified(source)
     }
 
     /// The image, waiting for whoever is asking for it already.

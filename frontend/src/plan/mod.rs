@@ -38,6 +38,7 @@ mod run;
 mod scope;
 mod signals;
 mod stages;
+mod stamp;
 mod state;
 mod suggest;
 mod syntax;

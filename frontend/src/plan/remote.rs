@@ -219,6 +219,13 @@ fn relative(path: &str) -> String {
     }
 }
 
+/// The checksum of a download.
+pub(super) fn checksum(text: Option<&str>) -> Result<Option<image::Digest>, PlanError> {
+    text.map(str::parse)
+        .transpose()
+        .map_err(|error| PlanError::new(format!("invalid checksum: {error}")))
+}
+
 /// The name of the file behind a URL: the last component of its path.
 pub(super) fn file_name(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);

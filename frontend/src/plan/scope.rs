@@ -5,10 +5,12 @@ use image::Platform;
 use super::args::{self, BuildArgs, GlobalArgs};
 use super::checks::Checks;
 use super::contexts::Contexts;
+use super::environment::Environment;
 use super::epoch::Epoch;
 use super::error::PlanError;
 use super::images::Images;
 use super::request::PlanRequest;
+use super::stamp;
 use crate::expansion::{Budget, Lexer};
 use crate::instruction::Dockerfile;
 
@@ -68,7 +70,22 @@ impl<'a> Scope<'a> {
         )
         .ok();
         let mut global = args::global(predefined, instructions, &build_args, &lexer)?;
-        let epoch = args::epoch(&mut build_args, &mut global)?;
+        let time_of = |value: &str, build_args: &BuildArgs, values: &Environment| {
+            let source = stamp::source(
+                value, dockerfile, contexts, &target, build_args, values, &lexer,
+            )?;
+            let Some(source) = source else {
+                return Ok(None);
+            };
+            images.modified(&source).map_err(|error| PlanError {
+                help: error.help,
+                ..PlanError::new(format!(
+                    "invalid SOURCE_DATE_EPOCH: {value}: {}",
+                    error.message
+                ))
+            })
+        };
+        let epoch = args::epoch(&mut build_args, &mut global, time_of)?;
         let checks = Checks::new(dockerfile, build_args.get("BUILDKIT_DOCKERFILE_CHECK"))?;
         Ok(Self {
             dockerfile,

@@ -22,6 +22,8 @@ use crate::parser;
 pub(super) struct Registry {
     images: HashMap<String, ImageConfig>,
     asked: Mutex<Vec<String>>,
+    /// The time of every remote source.
+    pub(super) modified: Option<i64>,
 }
 
 impl Registry {
@@ -59,6 +61,11 @@ impl Registry {
 }
 
 impl ImageResolver for Registry {
+    fn modified(&self, source: &Op) -> Result<Option<i64>, ResolveError> {
+        self.asked.lock().unwrap().push(format!("{source:?}"));
+        Ok(self.modified)
+    }
+
     fn resolve(
         &self,
         name: &ImageName,
@@ -307,6 +314,47 @@ fn the_epoch_is_the_time_of_everything_new() {
         dirs.iter()
             .any(|v| matches!(&v.op, Op::MakeDir(dir) if dir.epoch == Some(60)))
     );
+}
+
+#[test]
+fn the_epoch_may_be_the_time_of_a_source() {
+    let request = PlanRequest {
+        build_args: vec![("SOURCE_DATE_EPOCH".to_owned(), "Stamp".to_owned())],
+        ..request()
+    };
+    let mut registry = Registry::new();
+    registry.modified = Some(7);
+    let text = "ARG H=h\nFROM scratch AS stamp\nARG F=$H/f\nADD http://$F /f\n\
+                FROM scratch\nARG SOURCE_DATE_EPOCH\nLABEL e=$SOURCE_DATE_EPOCH\n";
+    let plan = try_plan(text, &request, &registry).unwrap();
+    assert_eq!(
+        (plan.targets[0].epoch, plan.config().labels["e"].as_str()),
+        (Some(7), "7")
+    );
+    assert!(registry.asked()[0].contains("http://h/f"));
+    for (stage, message) in [
+        (
+            "FROM busybox AS stamp\n",
+            "SOURCE_DATE_EPOCH stage must use FROM scratch",
+        ),
+        (
+            "FROM scratch AS stamp\n",
+            "SOURCE_DATE_EPOCH stage must contain exactly one remote ADD",
+        ),
+        (
+            "FROM scratch AS stamp\nADD f /f\n",
+            "SOURCE_DATE_EPOCH stage source must be a single HTTP(S) or Git ADD",
+        ),
+        (
+            "FROM scratch AS stamp\nRUN x\n",
+            "SOURCE_DATE_EPOCH stage does not meet source-only requirements: unsupported RUN instruction",
+        ),
+        ("FROM scratch\n", "invalid SOURCE_DATE_EPOCH: Stamp"),
+    ] {
+        assert_eq!(error_with(stage, &request).message, message);
+    }
+    let plan = plan_of("ARG SOURCE_DATE_EPOCH=context\nFROM scratch\n");
+    assert_eq!(plan.targets[0].epoch, None, "a directory has no time");
 }
 
 proptest! {

@@ -99,10 +99,6 @@ fn wrong_files_are_refused_in_the_references_words() {
             "# check=nope\nFROM scratch\n",
             "failed to parse check options: invalid check option \"nope\"",
         ),
-        (
-            "ARG SOURCE_DATE_EPOCH=context\nFROM scratch\n",
-            "invalid SOURCE_DATE_EPOCH: context: only a number of seconds is supported, not a context or a stage",
-        ),
     ] {
         assert_eq!(error_of(text).message, message, "{text}");
     }
