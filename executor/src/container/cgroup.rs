@@ -1,15 +1,28 @@
 //! Limits by control groups of version 2, where those can be had; else they are refused, never
 //! ignored. Version 1 is not written. Knows no process.
+//!
+//! A container gets a group of its own only when something is limited: the clone goes right into
+//! it. See the kernel's Documentation/admin-guide/cgroup-v2.rst.
 
-use std::os::fd::OwnedFd;
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
 
-use super::error::ContainerError;
-use super::plan::Machine;
-use super::spec::ContainerSpec;
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+
+use super::error::{ContainerError, Errno as Number};
+use super::spec::{ContainerSpec, Resources};
+
+/// Where containers go when no parent is named.
+const PARENT: &str = "rbuild";
+/// Length of the period in which processor time is counted, in microseconds.
+const PERIOD: u64 = 100_000;
 
 /// A control group for one container; removed when dropped.
 #[derive(Debug)]
 pub(crate) struct Group {
+    parent: OwnedFd,
+    name: String,
     directory: OwnedFd,
 }
 
@@ -21,28 +34,233 @@ impl Group {
 
     /// Whether the kernel killed a process in it for want of memory.
     pub(crate) fn ran_out(&self) -> bool {
-        false
+        read(&self.directory, "memory.events").is_ok_and(|text| kills(&text) > 0)
     }
 }
 
-/// The group of a container whose spec asks for one.
+impl Drop for Group {
+    fn drop(&mut self) {
+        // empty, since the container's pid 1 has taken all with it; else it stays to be seen
+        let _ = rustix::fs::unlinkat(&self.parent, &self.name, AtFlags::REMOVEDIR);
+    }
+}
+
+/// The group of a container whose spec asks for one. `root` is the root of the tree of version 2,
+/// if the machine has one; `own` is the group of this process in it, below which alone an ordinary
+/// user may make others.
 pub(crate) fn make(
     spec: &ContainerSpec,
-    machine: &Machine,
+    name: String,
+    root: Option<&OwnedFd>,
+    own: Option<&str>,
 ) -> Result<Option<Group>, ContainerError> {
-    let _ = machine;
-    let resources = &spec.resources;
-    let asked = [
-        ("memory", resources.memory.is_some()),
-        ("processor time", resources.milli_cpus.is_some()),
-        ("the number of processes", resources.pids.is_some()),
-        ("the parent control group", spec.cgroup_parent.is_some()),
-    ];
-    match asked.iter().find(|(_, asked)| *asked) {
-        None => Ok(None),
-        Some((what, _)) => Err(ContainerError::Resources {
-            what: (*what).to_owned(),
-            why: "this build of rbuild writes no control groups yet".to_owned(),
-        }),
+    let files = limits(&spec.resources);
+    let what = match (files.first(), &spec.cgroup_parent) {
+        (Some((controller, _, _)), _) => (*controller).to_owned(),
+        (None, Some(parent)) => format!("the group below `{parent}`"),
+        (None, None) => return Ok(None),
+    };
+    let refused = |why: String| ContainerError::Resources {
+        what: what.clone(),
+        why,
+    };
+    let root = root.ok_or_else(|| {
+        refused("this machine's control groups are not one tree of version 2".to_owned())
+    })?;
+    let failed = |step: &str, cause: Errno| {
+        let cure = own.map_or(
+            "",
+            |_| " (start rbuild with `systemd-run --user --scope -p Delegate=yes`)",
+        );
+        refused(format!("{step}: {}{cure}", Number::from(cause)))
+    };
+    let wanted = spec.cgroup_parent.as_deref().unwrap_or(PARENT);
+    let path = match own {
+        Some(own) => format!("{own}/{wanted}"),
+        None => wanted.to_owned(),
+    };
+    let mut parent = open(root, ".").map_err(|cause| failed("opening the tree", cause))?;
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        delegate(&parent, &files);
+        parent = step(&parent, part).map_err(|cause| failed(part, cause))?;
+    }
+    delegate(&parent, &files);
+    let directory = step(&parent, &name).map_err(|cause| failed("making a group", cause))?;
+    let group = Group {
+        parent,
+        name,
+        directory,
+    };
+    for (controller, file, value) in &files {
+        write(&group.directory, file, value)
+            .map_err(|cause| failed(&format!("{controller} is not delegated here"), cause))?;
+    }
+    Ok(Some(group))
+}
+
+/// Controller, file, value.
+fn limits(resources: &Resources) -> Vec<(&'static str, &'static str, String)> {
+    let mut files = Vec::new();
+    if let Some(bytes) = resources.memory {
+        files.push(("memory", "memory.max", bytes.to_string()));
+    }
+    if let Some(thousandths) = resources.milli_cpus {
+        let quota = thousandths.saturating_mul(PERIOD) / 1000;
+        files.push(("cpu", "cpu.max", format!("{} {PERIOD}", quota.max(1000))));
+    }
+    if let Some(count) = resources.pids {
+        files.push(("pids", "pids.max", count.to_string()));
+    }
+    files
+}
+
+/// Gives the controllers on to the groups below; where that fails, writing the limit will say so.
+fn delegate(group: &OwnedFd, files: &[(&'static str, &'static str, String)]) {
+    for (controller, _, _) in files {
+        let _ = write(group, "cgroup.subtree_control", &format!("+{controller}"));
+    }
+}
+
+fn step(parent: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
+    match rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755)) {
+        Ok(()) | Err(Errno::EXIST) => open(parent, name),
+        Err(error) => Err(error),
+    }
+}
+
+fn open(parent: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
+    rustix::fs::openat2(
+        parent,
+        name,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS,
+    )
+}
+
+fn write(group: &OwnedFd, file: &str, value: &str) -> Result<(), Errno> {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(group.as_fd(), file, flags, Mode::empty())?;
+    rustix::io::write(file, value.as_bytes()).map(|_| ())
+}
+
+fn read(group: &OwnedFd, file: &str) -> Result<String, Errno> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(group.as_fd(), file, flags, Mode::empty())?;
+    let mut text = String::new();
+    std::fs::File::from(file)
+        .read_to_string(&mut text)
+        .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    Ok(text)
+}
+
+/// How many processes memory.events says were killed.
+fn kills(events: &str) -> u64 {
+    events
+        .lines()
+        .find_map(|line| line.strip_prefix("oom_kill "))
+        .and_then(|count| count.trim().parse().ok())
+        .unwrap_or(0)
+}
+
+/// The group of a process in the tree of version 2, from the text of /proc/self/cgroup.
+pub(crate) fn own(text: &str) -> Option<&str> {
+    text.lines().find_map(|line| line.strip_prefix("0::"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_become_files() {
+        let resources = Resources {
+            memory: Some(1 << 20),
+            milli_cpus: Some(1500),
+            pids: Some(7),
+        };
+        assert_eq!(
+            limits(&resources),
+            [
+                ("memory", "memory.max", "1048576".to_owned()),
+                ("cpu", "cpu.max", "150000 100000".to_owned()),
+                ("pids", "pids.max", "7".to_owned()),
+            ]
+        );
+        assert!(limits(&Resources::default()).is_empty());
+    }
+
+    #[test]
+    fn the_kernels_texts_are_read() {
+        assert_eq!(kills("low 0\noom 3\noom_kill 2\noom_group_kill 0\n"), 2);
+        assert_eq!(kills("low 0\n"), 0);
+        assert_eq!(
+            own("4:memory:/x\n0::/user.slice/a\n"),
+            Some("/user.slice/a")
+        );
+        assert_eq!(own("4:memory:/x\n"), None);
+    }
+
+    #[test]
+    fn a_group_is_made_written_and_removed() {
+        // a directory that looks like a tree of groups, as far as these files go
+        let tree = tempfile::tempdir().unwrap();
+        let group = tree.path().join("rbuild/c1");
+        std::fs::create_dir_all(&group).unwrap();
+        std::fs::write(group.join("pids.max"), "").unwrap();
+        let root = OwnedFd::from(std::fs::File::open(tree.path()).unwrap());
+        let resources = Resources {
+            pids: Some(5),
+            ..Resources::default()
+        };
+        let spec = spec(resources);
+        let made = make(&spec, "c1".to_owned(), Some(&root), None)
+            .unwrap()
+            .unwrap();
+        assert_eq!(std::fs::read(group.join("pids.max")).unwrap(), b"5");
+        assert!(!made.ran_out());
+        std::fs::write(group.join("memory.events"), "oom_kill 1\n").unwrap();
+        assert!(made.ran_out());
+        for file in ["pids.max", "memory.events"] {
+            std::fs::remove_file(group.join(file)).unwrap();
+        }
+        drop(made);
+        assert!(!group.exists());
+    }
+
+    #[test]
+    fn what_cannot_be_limited_is_refused() {
+        let error = make(&spec(resources_of_memory()), "c".to_owned(), None, None).unwrap_err();
+        assert!(matches!(error, ContainerError::Resources { .. }), "{error}");
+        let none = make(&spec(Resources::default()), "c".to_owned(), None, None);
+        assert!(none.unwrap().is_none());
+        // a tree without the file: the controller is not delegated
+        let tree = tempfile::tempdir().unwrap();
+        let root = OwnedFd::from(std::fs::File::open(tree.path()).unwrap());
+        let error = make(
+            &spec(resources_of_memory()),
+            "c".to_owned(),
+            Some(&root),
+            Some("/u"),
+        );
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains("memory is not delegated") && error.contains("systemd-run"),
+            "{error}"
+        );
+    }
+
+    fn resources_of_memory() -> Resources {
+        Resources {
+            memory: Some(5),
+            ..Resources::default()
+        }
+    }
+
+    fn spec(resources: Resources) -> ContainerSpec {
+        ContainerSpec {
+            resources,
+            ..crate::container::plan::tests::spec()
+        }
     }
 }

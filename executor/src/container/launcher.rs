@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::pipe::{PipeFlags, pipe_with};
 
@@ -99,6 +100,7 @@ impl Launcher {
         let setup = Setup {
             store_root: options.store_root.clone(),
             host_sources: options.host_sources.clone(),
+            name: name(),
             root: crate::namespace::is_initial() && crate::namespace::is_admin(),
         };
         let control = launcher.control();
@@ -175,6 +177,13 @@ impl Drop for Launcher {
         let _ = self.control().shutdown(std::net::Shutdown::Both);
         let _ = self.process.wait();
     }
+}
+
+/// A name that no other launcher of this machine has while it lives.
+fn name() -> String {
+    static STARTED: AtomicU64 = AtomicU64::new(0);
+    let number = STARTED.fetch_add(1, Ordering::Relaxed);
+    format!("{}-{number}", std::process::id())
 }
 
 /// The descriptors to pass, and the reading ends of pipes.

@@ -259,7 +259,7 @@ pub(crate) fn socket_name(index: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::container::spec::{Process, Resources, Security};
 
@@ -270,7 +270,7 @@ mod tests {
         tty_group: true,
     };
 
-    fn spec() -> ContainerSpec {
+    pub(crate) fn spec() -> ContainerSpec {
         ContainerSpec {
             root: RootFs {
                 lower: vec!["layers/v1/a/fs".into()],

@@ -30,6 +30,8 @@ pub(crate) struct Setup {
     pub(crate) store_root: std::path::PathBuf,
     /// Host files and directories that containers may mount.
     pub(crate) host_sources: Vec<std::path::PathBuf>,
+    /// What no other launcher is called.
+    pub(crate) name: String,
     /// Whether capabilities count in the first user namespace.
     pub(crate) root: bool,
 }

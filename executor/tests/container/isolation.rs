@@ -17,6 +17,10 @@ pub const CASES: &[Case] = &[
     ("isolation::calls_are_filtered", calls_are_filtered),
     ("isolation::no_network", no_network),
     ("isolation::privileged", privileged),
+    (
+        "isolation::our_own_file_is_read_only",
+        our_own_file_is_read_only,
+    ),
 ];
 
 /// The value of a line of /proc/self/status.
@@ -216,4 +220,16 @@ fn privileged(fixture: &Fixture) {
     let out = fixture.run(&spec).unwrap().out;
     assert_eq!(status(&out, "Seccomp"), "0");
     assert!(out.contains("MOUNTED"), "{out}");
+}
+
+fn our_own_file_is_read_only(fixture: &Fixture) {
+    // init is this program, and stays it
+    let mut spec = fixture.spec(
+        "(: >> /proc/1/exe) 2>/dev/null && echo OPEN; readlink /proc/1/exe; cat /proc/1/cmdline",
+    );
+    spec.process.init = true;
+    spec.security.privileged = true;
+    let out = fixture.run(&spec).unwrap().out;
+    assert!(!out.contains("OPEN"), "{out}");
+    assert!(out.contains("sealed"), "{out}");
 }

@@ -9,6 +9,7 @@ mod mounts;
 mod process;
 mod report;
 mod root;
+mod seal;
 mod serve;
 mod start;
 mod tree;
@@ -29,12 +30,28 @@ pub fn launcher_main() -> i32 {
     let flags = libc::CLONE_NEWPID | libc::CLONE_NEWNS;
     reset_signals();
     let _ = close_all_but(&[]);
+    // whoever has no rights is told so below
+    let sealed = if std::env::args_os().nth(2).is_none() && crate::namespace::is_admin() {
+        // comes back only with an error
+        seal::execute_again()
+    } else {
+        Ok(())
+    };
     // the terminal's Ctrl-C is for the program that asked, which then says what to kill
     let _ = rustix::process::setsid();
     let control = match control() {
         Ok(control) => control,
         Err(_) => return 1,
     };
+    if let Err(cause) = sealed {
+        return refuse(
+            &control,
+            ContainerError::Launch {
+                what: "executing this program from a read-only mount".to_owned(),
+                cause: cause.into(),
+            },
+        );
+    }
     match clone_process(flags as u64, None) {
         Ok(Cloned::Child) => exit_now(inside(control)),
         Ok(Cloned::Parent { pid, .. }) => {
@@ -45,16 +62,22 @@ pub fn launcher_main() -> i32 {
                 _ => 1,
             }
         }
-        Err(cause) => {
-            let refused: Result<(), _> = Err(ContainerError::Namespaces {
+        Err(cause) => refuse(
+            &control,
+            ContainerError::Namespaces {
                 cause: cause.into(),
                 cure: crate::namespace::cure(),
-            });
-            let _ = wire::receive(&control);
-            let _ = wire::send(&control, &refused, &[], &[]);
-            1
-        }
+            },
+        ),
     }
+}
+
+/// Answers the setup with an error. Gives the exit code.
+fn refuse(control: &UnixStream, error: ContainerError) -> i32 {
+    let refused: Result<(), _> = Err(error);
+    let _ = wire::receive(control);
+    let _ = wire::send(control, &refused, &[], &[]);
+    1
 }
 
 /// Takes the socket off standard input, and puts nothing there.

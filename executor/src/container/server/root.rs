@@ -14,9 +14,9 @@ use rustix::mount::{
 use super::tree;
 use crate::container::capability::Capabilities;
 use crate::container::error::{ContainerError, Errno as Number};
-use crate::container::limit;
 use crate::container::plan::{DEVICES, MASKED_SYS, Machine};
 use crate::container::wire::Setup;
+use crate::container::{cgroup, limit};
 
 /// What the launcher knows when it is ready.
 #[derive(Debug)]
@@ -30,6 +30,12 @@ pub(super) struct Launch {
     pub(super) sets_groups: bool,
     /// How many user ids are mapped here.
     pub(super) mapped: u64,
+    /// The root of the control groups, where they are one tree of version 2.
+    pub(super) groups: Option<OwnedFd>,
+    /// The control group of this process in it.
+    pub(super) own_group: String,
+    /// What no other launcher is called.
+    pub(super) name: String,
 }
 
 const DIRECTORIES: [&str; 8] = [
@@ -45,9 +51,16 @@ pub(super) fn enter(setup: &Setup) -> Result<Launch, ContainerError> {
     )
     .map_err(failed("making mounts one-way"))?;
     let trees = sources(setup)?;
+    // a descriptor is enough: groups are made and written below it
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let groups = rustix::fs::stat("/sys/fs/cgroup/cgroup.controllers")
+        .and_then(|_| rustix::fs::open("/sys/fs/cgroup", flags, Mode::empty()))
+        .ok();
+    let own_group = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let own_group = cgroup::own(&own_group).unwrap_or_default().to_owned();
     build(setup, &trees)?;
 
-    let unified_cgroups = rustix::fs::stat("/sys/fs/cgroup/cgroup.controllers").is_ok();
+    let unified_cgroups = groups.is_some();
     mask_sys(unified_cgroups).map_err(failed("masking /sys"))?;
     let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let capabilities = rustix::thread::capabilities(None).map_err(failed("capabilities"))?;
@@ -62,6 +75,9 @@ pub(super) fn enter(setup: &Setup) -> Result<Launch, ContainerError> {
         capabilities: Capabilities(capabilities.permitted.bits()),
         sets_groups: text("/proc/self/setgroups").trim() != "deny",
         mapped: mapped(&text("/proc/self/uid_map")),
+        groups,
+        own_group,
+        name: setup.name.clone(),
     })
 }
 

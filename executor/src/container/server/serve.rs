@@ -41,7 +41,9 @@ pub(super) fn serve(control: &UnixStream, launch: Launch) -> i32 {
                     Ok(Some(frame)) => {
                         for fd in frame.fds {
                             let conversation = fd.into();
-                            if let Some(container) = accept(conversation, &launch, &mut filters) {
+                            if let Some(container) =
+                                accept(conversation, next, &launch, &mut filters)
+                            {
                                 running.insert(next, container);
                                 next += 1;
                             }
@@ -97,9 +99,14 @@ fn ready(
 }
 
 /// Reads a request and starts its container; what goes wrong is said in the conversation.
-fn accept(conversation: UnixStream, launch: &Launch, filters: &mut Filters) -> Option<Container> {
+fn accept(
+    conversation: UnixStream,
+    number: u64,
+    launch: &Launch,
+    filters: &mut Filters,
+) -> Option<Container> {
     let frame = wire::receive(&conversation).ok().flatten()?;
-    match start(frame, launch, filters) {
+    match start(frame, number, launch, filters) {
         Ok(mut container) => {
             let (terminal, listeners) = std::mem::take(&mut container.opened);
             if terminal.is_some() || !listeners.is_empty() {

@@ -65,6 +65,7 @@ pub(super) struct Container {
 /// Starts what `frame` asks for.
 pub(super) fn start(
     frame: Frame,
+    number: u64,
     launch: &Launch,
     filters: &mut Filters,
 ) -> Result<Container, ContainerError> {
@@ -92,7 +93,9 @@ pub(super) fn start(
         .map_err(ContainerError::prepare("making a terminal"))?;
     let mut made = content::make(&spec, &contents)?;
     let listeners = std::mem::take(&mut made.listeners);
-    let group = cgroup::make(&spec, &launch.machine)?;
+    let name = format!("{}-{number}", launch.name);
+    let own = (!launch.machine.root).then_some(launch.own_group.as_str());
+    let group = cgroup::make(&spec, name, launch.groups.as_ref(), own)?;
     let start = Start {
         spec,
         secret_env,
