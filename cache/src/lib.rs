@@ -42,7 +42,7 @@ pub use explain::Explanation;
 pub use images::{ImageError, NewImage, StoredImage};
 pub use layer::{
     Entry, Kind, Layer, LayerError, LayerId, LayerIndex, Made, NewLayer, Stub, TarOptions,
-    TimeRule, Timestamp, write_tar,
+    TimeRule, Timestamp, Unpacked, write_tar,
 };
 pub use leases::Lease;
 pub use pins::Pin;

@@ -40,7 +40,7 @@ pub enum LayerError {
     },
     /// A layer's tar could not be read.
     #[error("cannot unpack the layer")]
-    Archive(#[source] io::Error),
+    Archive(#[source] image::tar::TarError),
     /// The files of a layer are not what its index says.
     #[error("`/{path}` of the layer is not what its index says: {what}")]
     Damaged {

@@ -31,7 +31,7 @@ pub use entry::{Entry, Kind, TimeRule, Timestamp};
 pub use error::LayerError;
 pub use index::LayerIndex;
 pub use new::{Made, NewLayer, Stub};
-pub use tar::{TarOptions, write_tar};
+pub use tar::{TarOptions, Unpacked, write_tar};
 
 /// Names one layer of one store: short, random, never used again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

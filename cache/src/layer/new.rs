@@ -8,10 +8,11 @@ use rustix::fs::{Mode, OFlags};
 
 use super::against::{Raw, Times, add_parents, against};
 use super::place::{self, Place};
-use super::{Entry, Layer, LayerError, LayerId, LayerIndex, Timestamp, index, scan};
+use super::tar::settle_implied;
+use super::{Entry, Layer, LayerError, LayerId, LayerIndex, Timestamp, Unpacked, index, scan};
 use crate::disk::Root;
 use crate::snapshot::View;
-use crate::store::{Staging, Store, StoreError};
+use crate::store::{Staging, Store, StoreError, Xattrs};
 
 /// A layer in the making: a directory under the store's `tmp`, removed when dropped uncommitted.
 #[derive(Debug)]
@@ -91,7 +92,7 @@ impl NewLayer {
     /// Reads the `fs` directory, drops what equals the tree `below`, trims the directory to the index, and commits.
     pub fn commit_scanned(self, below: &View, made: &Made) -> Result<Layer, StoreError> {
         let root = Root::of(self.fs.clone());
-        let xattrs = self.store.flavour().xattrs;
+        let xattrs = self.xattrs();
         let scanned = scan::scan(&root, xattrs, &made.stubs)?;
         let mut difference = against(below, scanned.entries, Times::Window(made.window));
         difference.remove.splice(0..0, scanned.sockets);
@@ -105,7 +106,7 @@ impl NewLayer {
     /// what they are below, on disk too.
     pub fn commit_listed(self, below: &View, mut entries: Vec<Entry>) -> Result<Layer, StoreError> {
         let root = Root::of(self.fs.clone());
-        let mut place = Place::new(&root, self.store.flavour().xattrs);
+        let mut place = Place::new(&root, self.xattrs());
         index::sort(&mut entries);
         index::regroup(&mut entries);
         let added = add_parents(below, &mut entries);
@@ -129,13 +130,23 @@ impl NewLayer {
         self.finish(difference.entries, None)
     }
 
-    /// Commits an unpacked layer of an image exactly as its tar had it.
+    /// Commits an unpacked layer of an image exactly as its tar had it. Directories that the tar
+    /// implies are what they are in the tree `below`; then the layer fits there only, and is not
+    /// found by its diff id.
     pub fn commit_unpacked(
         self,
+        below: &View,
         diff_id: DiffId,
-        entries: Vec<Entry>,
+        mut unpacked: Unpacked,
     ) -> Result<Layer, StoreError> {
-        self.finish(entries, Some(diff_id))
+        let root = Root::of(self.fs.clone());
+        let fits_everywhere = settle_implied(&root, self.xattrs(), below, &mut unpacked)?;
+        self.finish(unpacked.entries, fits_everywhere.then_some(diff_id))
+    }
+
+    /// How this layer's marks are written.
+    pub(super) fn xattrs(&self) -> Xattrs {
+        self.store.flavour().xattrs
     }
 
     /// Writes the index, removes what was needed only while the layer was made, and hands it to the store.

@@ -11,16 +11,16 @@ use proptest::test_runner::TestRunner;
 use super::*;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Node {
+pub(super) enum Node {
     Dir(u32),
     File(u32, String),
     Link(String),
     Fifo(u32),
 }
 
-type Tree = BTreeMap<String, Node>;
+pub(super) type Tree = BTreeMap<String, Node>;
 
-fn any_tree() -> impl Strategy<Value = Tree> {
+pub(super) fn any_tree() -> impl Strategy<Value = Tree> {
     let name = prop::sample::select(vec!["a", "b", "c"]);
     let path = prop::collection::vec(name, 1..4).prop_map(|names| names.join("/"));
     let mode = prop::sample::select(vec![0o644, 0o755, 0o600, 0o4711]);
@@ -87,7 +87,7 @@ fn whiteout(root: &Path, path: &str) {
 
 /// Makes the upper directory that leads from `old` to `new`. With `thorough`, files that are the
 /// same are copied up too, and directories are made anew and opaque.
-fn upper(store: &Store, root: &Path, old: &Tree, new: &Tree, thorough: bool) {
+pub(super) fn upper(store: &Store, root: &Path, old: &Tree, new: &Tree, thorough: bool) {
     let opaque = store.flavour().xattrs.opaque();
     for (path, node) in new {
         let was = old.get(path);
@@ -116,7 +116,7 @@ fn upper(store: &Store, root: &Path, old: &Tree, new: &Tree, thorough: bool) {
 }
 
 /// Runs `test` on many values; they share a store.
-fn for_all<S: Strategy>(cases: u32, values: S, test: impl Fn(&Store, S::Value)) {
+pub(super) fn for_all<S: Strategy>(cases: u32, values: S, test: impl Fn(&Store, S::Value)) {
     let (_dir, store) = store();
     let mut runner = TestRunner::new(ProptestConfig::with_cases(cases));
     let result = runner.run(&values, |value| {
@@ -131,7 +131,7 @@ fn for_all<S: Strategy>(cases: u32, values: S, test: impl Fn(&Store, S::Value)) 
 #[test]
 fn a_layer_leads_from_one_tree_to_the_next() {
     let trees = prop::collection::vec((any_tree(), any::<bool>()), 1..4);
-    for_all(64, trees, |store, trees| {
+    for_all(32, trees, |store, trees| {
         let mut below = View::default();
         let mut old = Tree::new();
         for (new, thorough) in trees {
@@ -154,7 +154,7 @@ fn a_layer_leads_from_one_tree_to_the_next() {
 
 #[test]
 fn the_same_tree_again_is_no_change() {
-    for_all(32, any_tree(), |store, tree| {
+    for_all(16, any_tree(), |store, tree| {
         let first = written(store, &View::default(), |root| {
             upper(store, root, &Tree::new(), &tree, false)
         });

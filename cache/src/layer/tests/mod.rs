@@ -1,7 +1,8 @@
 //! Layers on a real disk.
 
-mod history;
+pub(super) mod history;
 mod overlay;
+mod tar;
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
@@ -71,8 +72,10 @@ pub(crate) fn on_disk(root: &Path) -> Seen {
                 format!("link {}", std::fs::read_link(&path).unwrap().display())
             } else if kind.is_fifo() {
                 "fifo".to_owned()
-            } else if kind.is_char_device() {
+            } else if kind.is_char_device() && meta.rdev() == 0 {
                 "whiteout".to_owned()
+            } else if kind.is_char_device() || kind.is_block_device() {
+                "device".to_owned()
             } else {
                 format!(
                     "file {}",
