@@ -136,7 +136,7 @@ pub(crate) fn stat(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<Stat> {
 /// When the content changed.
 pub(crate) fn mtime(stat: &Stat) -> Timestamp {
     Timestamp {
-        seconds: stat.st_mtime as i64,
+        seconds: stat.st_mtime,
         nanos: stat.st_mtime_nsec as u32,
     }
 }
@@ -144,14 +144,14 @@ pub(crate) fn mtime(stat: &Stat) -> Timestamp {
 /// When content or attributes changed.
 pub(crate) fn ctime(stat: &Stat) -> Timestamp {
     Timestamp {
-        seconds: stat.st_ctime as i64,
+        seconds: stat.st_ctime,
         nanos: stat.st_ctime_nsec as u32,
     }
 }
 
 /// Permission bits with set-id and sticky.
 pub(crate) fn mode(stat: &Stat) -> u32 {
-    stat.st_mode as u32 & 0o7777
+    stat.st_mode & 0o7777
 }
 
 /// An extended attribute of an open file; none if it has none or the file system knows none.

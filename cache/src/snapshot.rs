@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use solver::{LayerDigest, StateDigest, StateFold};
 
-use crate::layer::entry::{join, split};
+use crate::layer::entry::split;
 use crate::layer::error::lossy;
 use crate::layer::record::tag;
 use crate::layer::{Entry, Kind, Layer, LayerError, LayerId};
@@ -277,11 +277,6 @@ impl Layer {
             dir = split(dir).0;
         }
     }
-}
-
-/// `name` in `dir`, for those who list and go deeper.
-pub(crate) fn child(dir: &[u8], name: &[u8]) -> Vec<u8> {
-    join(dir, name)
 }
 
 #[cfg(test)]

@@ -123,7 +123,7 @@ impl Known {
 
     /// What is known together with what `listings` learned of files on `device`.
     pub fn with(&self, device: u64, listings: &HashMap<Vec<u8>, Arc<Listing>>) -> Self {
-        let mut dirs = BTreeMap::<&[u8], Vec<(&[u8], Vec<u8>)>>::new();
+        let mut dirs = Dirs::new();
         for (path, listing) in listings {
             let files = dirs.entry(path).or_default();
             for node in &listing.children {
@@ -172,7 +172,10 @@ fn is_gone(mut path: &[u8], listings: &HashMap<Vec<u8>, Arc<Listing>>) -> bool {
     false
 }
 
-fn pack(device: u64, dirs: &BTreeMap<&[u8], Vec<(&[u8], Vec<u8>)>>) -> Known {
+/// Files of directories: name, and the rest of the record.
+type Dirs<'k> = BTreeMap<&'k [u8], Vec<(&'k [u8], Vec<u8>)>>;
+
+fn pack(device: u64, dirs: &Dirs<'_>) -> Known {
     let (mut table, mut files, mut strings) = (Vec::new(), Vec::new(), Vec::<u8>::new());
     let text = |text: &[u8], strings: &mut Vec<u8>| {
         let at = strings.len() as u32;

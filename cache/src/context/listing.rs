@@ -79,7 +79,7 @@ pub(super) struct NodeStat {
 impl NodeStat {
     pub fn of(stat: &Stat) -> Self {
         Self {
-            device: stat.st_dev as u64,
+            device: stat.st_dev,
             inode: stat.st_ino,
             size: stat.st_size as u64,
             mtime: disk::mtime(stat),

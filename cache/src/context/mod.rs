@@ -93,7 +93,7 @@ impl Context {
         let root = Root::of(real.clone());
         let stat = rustix::fs::fstat(root.dir().map_err(fail("open"))?)
             .map_err(|e| fail("open")(e.into()))?;
-        let device = stat.st_dev as u64;
+        let device = stat.st_dev;
         let index = store.context_index(&known::name(&real));
         let known = Known::load(&index, device);
         Ok(Self {

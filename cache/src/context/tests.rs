@@ -314,7 +314,11 @@ fn what_cannot_be_read_is_named() {
     }
     let fixture = fixture();
     fixture.write("d/secret", "x");
-    std::fs::set_permissions(fixture.root.join("d/secret"), PermissionsExt::from_mode(0)).unwrap();
+    std::fs::set_permissions(
+        fixture.root.join("d/secret"),
+        PermissionsExt::from_mode(0o000),
+    )
+    .unwrap();
     let error = from_context(&fixture.open(&[]), &copy(".")).unwrap_err();
     assert!(error.to_string().contains("d/secret"), "{error}");
     assert!(from_context(&fixture.open(&["d"]), &copy(".")).is_ok());

@@ -195,7 +195,9 @@ fn keep_groups(entries: &[Entry], keep: &mut Keep) {
     }
     for members in groups.into_values() {
         if members.iter().any(|position| keep.kept[*position]) {
-            members.into_iter().for_each(|position| keep.mark(position));
+            for position in members {
+                keep.mark(position);
+            }
         }
     }
 }

@@ -86,18 +86,6 @@ impl<'r> Place<'r> {
         }
     }
 
-    /// Sets an opaque mark.
-    pub fn mark(&mut self, path: &[u8]) -> io::Result<()> {
-        let name = self.xattrs.opaque();
-        let dir = disk::open_beneath(self.root.dir()?, path, OFlags::RDONLY | OFlags::DIRECTORY)?;
-        Ok(rustix::fs::fsetxattr(
-            dir,
-            name,
-            b"y",
-            rustix::fs::XattrFlags::empty(),
-        )?)
-    }
-
     /// Gives a directory that may not be there yet the owner, mode and time of `entry`.
     pub fn dir(&mut self, entry: &Entry) -> io::Result<()> {
         let (parent, name) = self.parent(&entry.path)?;

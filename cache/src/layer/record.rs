@@ -181,7 +181,7 @@ pub(super) fn write(
         TimeRule::Now => 0b0100,
         TimeRule::Ignored => 0b1000,
     };
-    let flags = u8::from(opaque) * OPAQUE | u8::from(entry.placeholder) * PLACEHOLDER | time;
+    let flags = (u8::from(opaque) * OPAQUE) | (u8::from(entry.placeholder) * PLACEHOLDER) | time;
     out.extend_from_slice(&path.0.to_le_bytes());
     out.extend_from_slice(&path.1.to_le_bytes());
     out.extend_from_slice(&[tag, flags]);

@@ -159,7 +159,7 @@ fn read_name(
     }
     Ok(Name::Entry(Found {
         entry,
-        inode: (stat.st_dev as u64, stat.st_ino),
+        inode: (stat.st_dev, stat.st_ino),
         links: stat.st_nlink as u64,
     }))
 }

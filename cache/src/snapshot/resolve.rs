@@ -24,13 +24,16 @@ pub(crate) trait Lookup {
     fn too_many_links(&self, path: &[u8]) -> Self::Error;
 }
 
+/// A real path, and what is there.
+pub(crate) type Led<T> = (Vec<u8>, Option<<T as Lookup>::Node>);
+
 /// Where `path` leads: its real path, and what is there. Links lead anywhere inside the root and
 /// never out of it; `..` of the root is the root; what is not there is passed through by name.
 pub(crate) fn resolve<T: Lookup>(
     tree: &T,
     path: &[u8],
     follow_last: bool,
-) -> Result<(Vec<u8>, Option<T::Node>), T::Error> {
+) -> Result<Led<T>, T::Error> {
     let mut rest: VecDeque<Vec<u8>> = components(path).collect();
     let mut links = 0;
     let mut here = Vec::new();

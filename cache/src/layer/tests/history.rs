@@ -136,7 +136,7 @@ fn a_layer_leads_from_one_tree_to_the_next() {
         let mut old = Tree::new();
         for (new, thorough) in trees {
             let layer = written(store, &below, |root| {
-                upper(store, root, &old, &new, thorough)
+                upper(store, root, &old, &new, thorough);
             });
             let view = on_top(&below, &layer);
             assert_eq!(shown(&view), seen(&new));
@@ -156,7 +156,7 @@ fn a_layer_leads_from_one_tree_to_the_next() {
 fn the_same_tree_again_is_no_change() {
     for_all(16, any_tree(), |store, tree| {
         let first = written(store, &View::default(), |root| {
-            upper(store, root, &Tree::new(), &tree, false)
+            upper(store, root, &Tree::new(), &tree, false);
         });
         let below = on_top(&View::default(), &first);
         let again = written(store, &below, |root| {
@@ -278,7 +278,7 @@ fn stubs_and_sockets_are_no_changes() {
 fn parents_of_listed_entries_are_as_they_are_below() {
     let (_dir, store) = store();
     let first = written(&store, &View::default(), |root| {
-        make(root, "tmp", &Node::Dir(0o1777))
+        make(root, "tmp", &Node::Dir(0o1777));
     });
     let below = on_top(&View::default(), &first);
     let new = store.new_layer().unwrap();

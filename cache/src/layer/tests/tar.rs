@@ -45,7 +45,7 @@ fn a_layer_is_the_same_after_a_journey() {
         let mut old = Default::default();
         for (new, thorough) in trees {
             let layer = written(store, &below, |root| {
-                upper(store, root, &old, &new, thorough)
+                upper(store, root, &old, &new, thorough);
             });
             let tar = tar_of(&layer);
             let again = unpacked(store, &below, &tar).unwrap();
@@ -169,6 +169,9 @@ fn everything_an_index_holds_goes_into_the_tar_and_comes_back() {
         layer.change
     );
 }
+
+/// Path, kind, content.
+type Member = (&'static str, TarKind, &'static str);
 
 fn archive(entries: &[(&str, TarKind, &str)]) -> Vec<u8> {
     let mut tar = Writer::new(Vec::new());
@@ -387,7 +390,7 @@ fn times_can_be_clamped() {
 fn a_name_that_would_be_a_deletion_is_refused() {
     let (_dir, store) = store();
     let layer = written(&store, &View::default(), |root| {
-        std::fs::write(root.join(".wh.x"), "").unwrap()
+        std::fs::write(root.join(".wh.x"), "").unwrap();
     });
     let error = write_tar(&layer, TarOptions::default(), &mut std::io::sink()).unwrap_err();
     assert!(error.to_string().contains(".wh.x"), "{error}");
