@@ -307,6 +307,7 @@ fn names_are_bytes() {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a test that skips says so")]
 fn what_cannot_be_read_is_named() {
     if rustix::process::geteuid().is_root() {
         eprintln!("SKIPPED: root reads everything");

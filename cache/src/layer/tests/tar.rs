@@ -63,6 +63,7 @@ fn a_layer_is_the_same_after_a_journey() {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a test that skips says so")]
 fn everything_an_index_holds_goes_into_the_tar_and_comes_back() {
     if !rustix::process::geteuid().is_root() {
         eprintln!("SKIPPED: only root can make devices and give files away");
@@ -173,7 +174,7 @@ fn everything_an_index_holds_goes_into_the_tar_and_comes_back() {
 /// Path, kind, content.
 type Member = (&'static str, TarKind, &'static str);
 
-fn archive(entries: &[(&str, TarKind, &str)]) -> Vec<u8> {
+fn archive(entries: &[Member]) -> Vec<u8> {
     let mut tar = Writer::new(Vec::new());
     for (path, kind, content) in entries {
         let mode = if *kind == TarKind::Dir { 0o755 } else { 0o644 };
@@ -207,7 +208,7 @@ fn hostile_archives_write_nowhere_else() {
     std::fs::write(outside.join("victim"), "mine").unwrap();
     let out = outside.to_str().unwrap();
     let climb = format!("{}{}", "../".repeat(30), out);
-    let cases: &[(&[(&str, TarKind, &str)], Option<&[&str]>)] = &[
+    let cases: &[(&[Member], Option<&[&str]>)] = &[
         (&[("../victim", FILE, "x")], None),
         (&[("a/../../victim", FILE, "x")], None),
         (&[("/abs", FILE, "x")], Some(&["A abs"])),
@@ -258,7 +259,7 @@ fn hostile_archives_write_nowhere_else() {
 #[test]
 fn of_equal_names_the_last_wins() {
     let (_dir, store) = store();
-    let cases: &[(&[(&str, TarKind, &str)], &[&str])] = &[
+    let cases: &[(&[Member], &[&str])] = &[
         (&[("f", FILE, "1"), ("./f", FILE, "2")], &["f file 2"]),
         (
             &[("f", FILE, "1"), ("h", hard("f"), ""), ("f", FILE, "2")],
