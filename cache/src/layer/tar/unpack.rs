@@ -32,6 +32,14 @@ pub struct Unpacked {
     pub(in crate::layer) implied: Vec<Vec<u8>>,
 }
 
+impl Unpacked {
+    /// Whether the layer is the same on any tree: it is not when things are in directories that the
+    /// archive does not have itself.
+    pub fn fits_everywhere(&self) -> bool {
+        self.implied.is_empty()
+    }
+}
+
 impl NewLayer {
     /// Unpacks a layer's tar (plain, as a diff id names it) into this layer, to be
     /// [committed](Self::commit_unpacked). Reads the stream to its end, so that what digests it on

@@ -6,7 +6,7 @@
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cache::{Layer, Snapshot};
+use cache::{NewLayer, Snapshot, Unpacked};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use image::blob::BlobSink;
 use image::compress::{Decoder, ReadAhead};
@@ -37,8 +37,8 @@ pub struct Fetch<'a> {
 }
 
 impl Fetch<'_> {
-    /// Fetches, unpacks and commits the layer.
-    pub fn run(&self) -> Result<Layer, OpError> {
+    /// Fetches and unpacks the layer, to be committed.
+    pub fn run(&self) -> Result<(NewLayer, Unpacked), OpError> {
         let digest = self.descriptor.digest;
         let blobs = self.executor.store().blobs();
         let stored = blobs.size(&digest)?.is_some();
@@ -71,21 +71,18 @@ impl Fetch<'_> {
                 layer: digest,
                 source,
             })?;
-            let (new, entries, found) = unpacked?;
+            let (new, unpacked, found) = unpacked?;
             if found != self.diff_id.0 {
                 return Err(self.op.lies(format!(
                     "layer {digest} unpacks to {found}, its configuration says {}",
                     self.diff_id.0
                 )));
             }
-            Ok(new.commit_unpacked(*self.diff_id, entries)?)
+            Ok((new, unpacked))
         })
     }
 
-    fn unpack(
-        &self,
-        pieces: Receiver<Vec<u8>>,
-    ) -> Result<(cache::NewLayer, Vec<cache::Entry>, Digest), OpError> {
+    fn unpack(&self, pieces: Receiver<Vec<u8>>) -> Result<(NewLayer, Unpacked, Digest), OpError> {
         let failed = |source| OpError::ImageLayer {
             image: self.op.reference.clone(),
             layer: self.descriptor.digest,
@@ -105,14 +102,14 @@ impl Fetch<'_> {
             found: Arc::clone(&found),
         };
         let mut tar = ReadAhead::new(digested).map_err(failed)?;
-        let entries = new.unpack(&mut tar)?;
+        let unpacked = new.unpack(&mut tar)?;
         // What follows the archive's end belongs to the digest too.
         io::copy(&mut tar, &mut io::sink()).map_err(failed)?;
         let found = found
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .ok_or_else(|| failed(io::ErrorKind::UnexpectedEof.into()))?;
-        Ok((new, entries, found))
+        Ok((new, unpacked, found))
     }
 }
 

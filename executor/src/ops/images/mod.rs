@@ -10,8 +10,8 @@ mod source;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cache::{Layer, Snapshot};
-use image::{Descriptor, Document};
+use cache::{Layer, LayerId, NewLayer, Snapshot, Unpacked, View};
+use image::{ChainId, Descriptor, Document};
 use solver::op::ImageOp;
 use solver::{Job, LayerDigest};
 
@@ -21,6 +21,17 @@ use super::error::OpError;
 
 /// Layers that are fetched at once.
 const AT_ONCE: usize = 4;
+
+/// Where layers that fit one tree only are remembered, by the chain of layers that they end.
+const MEMOS: &str = "chained layer v1";
+
+/// A layer of an image, on its way.
+enum Got {
+    Nothing,
+    Layer(Arc<Layer>),
+    /// Unpacked; what it is depends on the layers below.
+    Waiting(NewLayer, Unpacked),
+}
 
 /// Makes the stack of an image.
 pub(super) fn run(
@@ -34,16 +45,15 @@ pub(super) fn run(
     let source = Source::of(executor, op)?;
     let descriptors = descriptors(executor, op, &source)?;
     let mut missing = VecDeque::new();
-    let mut layers: Vec<Option<Arc<Layer>>> = Vec::new();
-    for (position, diff_id) in op.diff_ids.iter().enumerate() {
-        let known = match executor.store().layer_by_diff_id(diff_id)? {
-            Some(layer) if executor.keep(&layer)? => Some(layer),
-            _ => None,
-        };
-        if known.is_none() {
-            missing.push_back(position);
+    let mut layers: Vec<Got> = Vec::new();
+    for position in 0..op.diff_ids.len() {
+        match known(executor, op, position)? {
+            Some(layer) if executor.keep(&layer)? => layers.push(Got::Layer(layer)),
+            _ => {
+                missing.push_back(position);
+                layers.push(Got::Nothing);
+            }
         }
-        layers.push(known);
     }
     let workers = missing.len().min(AT_ONCE);
     let shared = Mutex::new((missing, layers, None::<OpError>));
@@ -69,8 +79,16 @@ pub(super) fn run(
                         diff_id: &op.diff_ids[position],
                         stopped: &failed,
                     };
-                    match fetch.run() {
-                        Ok(layer) => lock().1[position] = Some(Arc::new(layer)),
+                    let got = fetch.run().and_then(|(new, unpacked)| {
+                        if !unpacked.fits_everywhere() {
+                            return Ok(Got::Waiting(new, unpacked));
+                        }
+                        let below = View::default();
+                        let layer = new.commit_unpacked(&below, op.diff_ids[position], unpacked)?;
+                        Ok(Got::Layer(Arc::new(layer)))
+                    });
+                    match got {
+                        Ok(got) => lock().1[position] = got,
                         Err(error) => {
                             lock().2.get_or_insert(error);
                         }
@@ -86,14 +104,51 @@ pub(super) fn run(
     if let Some(error) = error {
         return Err(error);
     }
-    Ok(stack(op, layers.into_iter().flatten()))
+    let mut below: Vec<Arc<Layer>> = Vec::with_capacity(layers.len());
+    for (position, got) in layers.into_iter().enumerate() {
+        let layer = match got {
+            Got::Nothing => continue,
+            Got::Layer(layer) => layer,
+            Got::Waiting(new, unpacked) => {
+                let view = View::new(below.clone());
+                let layer = new.commit_unpacked(&view, op.diff_ids[position], unpacked)?;
+                let store = executor.store();
+                store.set_diff_id(&layer.id, &op.diff_ids[position])?;
+                if let Some(chain) = ChainId::of(&op.diff_ids[..=position]) {
+                    store.set_memo(MEMOS, &chain.0.to_string(), layer.id.0.as_bytes())?;
+                }
+                Arc::new(layer)
+            }
+        };
+        below.push(layer);
+    }
+    Ok(stack(op, below))
+}
+
+/// The layer at `position` of an image, if it is unpacked already.
+fn known(
+    executor: &Executor,
+    op: &ImageOp,
+    position: usize,
+) -> Result<Option<Arc<Layer>>, OpError> {
+    let store = executor.store();
+    if let Some(layer) = store.layer_by_diff_id(&op.diff_ids[position])? {
+        return Ok(Some(layer));
+    }
+    let Some(chain) = ChainId::of(&op.diff_ids[..=position]) else {
+        return Ok(None);
+    };
+    let id = store.memo(MEMOS, &chain.0.to_string())?;
+    let id = id.and_then(|bytes| String::from_utf8(bytes).ok());
+    // one that was pruned since is as good as none
+    Ok(id.and_then(|id| store.layer(&LayerId(id)).ok()))
 }
 
 /// The stack, if all its layers are unpacked.
 fn unpacked(executor: &Executor, op: &ImageOp) -> Result<Option<Snapshot>, OpError> {
     let mut layers = Vec::with_capacity(op.diff_ids.len());
-    for diff_id in &op.diff_ids {
-        match executor.store().layer_by_diff_id(diff_id)? {
+    for position in 0..op.diff_ids.len() {
+        match known(executor, op, position)? {
             Some(layer) => layers.push(layer),
             None => return Ok(None),
         }
