@@ -156,7 +156,8 @@ fn unpack(
     let new = store
         .new_layer()
         .map_err(|error| crate::home::store_failure(&error))?;
-    let entries = new.unpack(&mut tar).map_err(|error| told(&error))?;
+    let unpacked = new.unpack(&mut tar).map_err(|error| told(&error))?;
+    let entries = unpacked.into_entries();
     if entries.is_empty() {
         return Err(Failure::new(
             Class::Yours,

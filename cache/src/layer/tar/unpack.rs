@@ -38,6 +38,11 @@ impl Unpacked {
     pub fn fits_everywhere(&self) -> bool {
         self.implied.is_empty()
     }
+
+    /// The entries, sorted, for those who commit them otherwise.
+    pub fn into_entries(self) -> Vec<Entry> {
+        self.entries
+    }
 }
 
 impl NewLayer {
