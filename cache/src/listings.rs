@@ -45,12 +45,11 @@ impl Store {
         if path.exists() {
             return Ok(());
         }
-        let mut files = BTreeMap::new();
-        for root in &selected.roots {
-            for entry in &root.entries {
-                files.insert(entry.source.as_slice(), fingerprint(&entry.entry));
-            }
-        }
+        let entries = selected.roots.iter().flat_map(|root| &root.entries);
+        let mut files: Vec<(&[u8], Fingerprint)> = entries
+            .map(|entry| (entry.source.as_slice(), fingerprint(&entry.entry)))
+            .collect();
+        files.sort_by_key(|(path, _)| *path);
         let scratch = self.owner()?.fresh("listing");
         let mut file = std::fs::File::create(&scratch).map_err(StoreError::io("make", &scratch))?;
         file.write_all(&encode(&files))
@@ -91,24 +90,30 @@ impl Store {
 }
 
 fn fingerprint(entry: &Entry) -> Fingerprint {
-    let content = match &entry.kind {
-        Kind::File { content, .. } => blake3::hash(&content.0),
-        Kind::Symlink { target } => blake3::hash(&[b"link ", target.as_slice()].concat()),
-        Kind::CharDevice { major, minor } => blake3::hash(format!("c {major} {minor}").as_bytes()),
-        Kind::BlockDevice { major, minor } => blake3::hash(format!("b {major} {minor}").as_bytes()),
-        Kind::Dir { .. } => blake3::hash(b"dir"),
-        Kind::Fifo => blake3::hash(b"fifo"),
-        Kind::Whiteout => blake3::hash(b"whiteout"),
+    let text = match &entry.kind {
+        // Files are nearly all there is, and their digests are there.
+        Kind::File { content, .. } => return (first_bytes(&content.0), mode(entry)),
+        Kind::Symlink { target } => [b"link ", target.as_slice()].concat(),
+        Kind::CharDevice { major, minor } => format!("char {major} {minor}").into_bytes(),
+        Kind::BlockDevice { major, minor } => format!("block {major} {minor}").into_bytes(),
+        Kind::Dir { .. } => b"dir".to_vec(),
+        Kind::Fifo => b"fifo".to_vec(),
+        Kind::Whiteout => b"whiteout".to_vec(),
     };
-    let mode = blake3::hash(format!("{:o} {} {}", entry.mode, entry.uid, entry.gid).as_bytes());
-    let short = |hash: &blake3::Hash| {
-        let [a, b, c, d, ..] = *hash.as_bytes();
-        u32::from_le_bytes([a, b, c, d])
-    };
-    (short(&content), short(&mode))
+    (first_bytes(blake3::hash(&text).as_bytes()), mode(entry))
 }
 
-fn encode(files: &BTreeMap<&[u8], Fingerprint>) -> Vec<u8> {
+/// Mode and owner, mixed so that a change of any of them shows.
+fn mode(entry: &Entry) -> u32 {
+    entry.mode ^ entry.uid.wrapping_mul(0x9e37_79b1) ^ entry.gid.wrapping_mul(0x85eb_ca77)
+}
+
+fn first_bytes(digest: &[u8; 32]) -> u32 {
+    let [a, b, c, d, ..] = *digest;
+    u32::from_le_bytes([a, b, c, d])
+}
+
+fn encode(files: &[(&[u8], Fingerprint)]) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     let mut before: &[u8] = b"";
     for (path, (content, mode)) in files {
