@@ -11,6 +11,7 @@ mod fixture;
 mod isolation;
 mod lifecycle;
 mod mounts;
+mod probe;
 mod process;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -34,6 +35,7 @@ fn main() {
         isolation::CASES,
         lifecycle::CASES,
         mounts::CASES,
+        probe::CASES,
         process::CASES,
     ]
     .concat();

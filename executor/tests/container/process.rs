@@ -7,6 +7,7 @@ use crate::fixture::Fixture;
 
 pub const CASES: &[Case] = &[
     ("process::users", users),
+    ("process::own_output", own_output),
     ("process::environment", environment),
     ("process::directory", directory),
     ("process::limits", limits),
@@ -36,6 +37,16 @@ fn users(fixture: &Fixture) {
         spec.process.user = user.into();
         let error = fixture.run(&spec).unwrap_err().to_string();
         assert!(error.contains(wanted), "{error}");
+    }
+}
+
+fn own_output(fixture: &Fixture) {
+    let mut spec = fixture.spec("echo out > /dev/stdout; echo err > /dev/stderr");
+    spec.process.user = "1000:1001".into();
+    match fixture.run(&spec) {
+        Ok(said) => assert_eq!((said.out.as_str(), said.err.as_str()), ("out\n", "err\n")),
+        Err(ContainerError::UnmappedId { .. }) => eprintln!("SKIPPED: 1000 is not mapped"),
+        Err(error) => panic!("{error}"),
     }
 }
 

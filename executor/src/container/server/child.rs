@@ -86,6 +86,8 @@ fn prepare(
 
     let who = process::identify(&spec.process)?;
     let env = process::environment(&spec.process, &start.secret_env, who.uid)?;
+    process::give_stdio(&who, terminal.is_some())
+        .map_err(failed("giving the standard descriptors to the user"))?;
     process::enter_directory(&spec.process.cwd, &who)?;
     process::limits(&spec.process)?;
     if spec.process.init {

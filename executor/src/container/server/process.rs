@@ -3,7 +3,7 @@
 
 use std::ffi::CString;
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::unistd::execve;
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Uid};
@@ -69,6 +69,24 @@ pub(super) fn environment(
         env.push(format!("HOME={}", user::home(uid, &passwd)));
     }
     Ok(env)
+}
+
+/// Makes pipes and the container's own terminal the user's, so that /dev/stdout can be opened. What
+/// was handed in from outside, a caller's terminal or file, stays whose it is.
+pub(super) fn give_stdio(who: &Identity, terminal: bool) -> Result<(), Errno> {
+    let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+    for fd in [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()] {
+        let stat = rustix::fs::fstat(fd)?;
+        let ours = terminal || FileType::from_raw_mode(stat.st_mode) == FileType::Fifo;
+        if ours && stat.st_uid != who.uid {
+            match rustix::fs::fchown(fd, Some(Uid::from_raw(who.uid)), None) {
+                // an id that is not mapped is named where it is taken on; a pipe may be another's
+                Ok(()) | Err(Errno::INVAL | Errno::PERM) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Enters the working directory, which is made, with its parents, when it is not there.
