@@ -11,8 +11,8 @@
 //! - [`leases`] and [`pins`]: the right to produce a key, and to read a stack
 //! - [`explain`] and [`listings`]: why a step runs again, and which file changed
 //! - [`blobs`] and [`images`]: what registries and people know by digest and name
-//! - [`builds`]: history
-//! - [`mounts`]: cache mounts
+//! - [`builds`]: past builds and what came of their steps
+//! - [`mounts`]: directories that steps share between builds
 //! - [`usage`] and [`prune`]: how much room it all takes, and making some
 
 mod ballast;
