@@ -7,6 +7,7 @@
     reason = "a test runner"
 )]
 
+mod faults;
 mod fixture;
 mod isolation;
 mod lifecycle;
@@ -28,10 +29,14 @@ fn main() {
     if args.get(1).is_some_and(|arg| arg == LAUNCHER_ARGUMENT) {
         std::process::exit(launcher_main());
     }
+    if args.get(1).is_some_and(|arg| arg == faults::ONCE) {
+        std::process::exit(faults::once(&args[2..]));
+    }
     if args.get(1).is_some_and(|arg| arg == lifecycle::HOLD) {
         return lifecycle::hold(&args[2..]);
     }
     let cases: Vec<Case> = [
+        faults::CASES,
         isolation::CASES,
         lifecycle::CASES,
         mounts::CASES,

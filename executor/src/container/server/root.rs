@@ -107,9 +107,9 @@ fn sources(setup: &Setup) -> Result<Sources, ContainerError> {
             let place = rustix::fs::open(text, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
             tree::copy(place, "", true)
         })
-        .map_err(|_| ContainerError::MissingSource {
-            path: path.display().to_string(),
-            target: "any".to_owned(),
+        .map_err(|cause| ContainerError::Launch {
+            what: format!("the host path `{}`", path.display()),
+            cause: cause.into(),
         })
     });
     let hosts = hosts.collect::<Result<_, _>>()?;
@@ -173,9 +173,15 @@ fn build(setup: &Setup, sources: &Sources) -> Result<(), ContainerError> {
         }
     }
     let proc = tree::filesystem("proc", &[], common).map_err(|cause| ContainerError::Launch {
-        what: "mounting /proc (is this a container with masked paths? start it with \
-               `--security-opt systempaths=unconfined`)"
-            .to_owned(),
+        what: match cause {
+            // the kernel shows nobody more of /proc than he sees already
+            Errno::PERM => {
+                "mounting /proc, parts of which are hidden here (in a container: start \
+                            it with `--security-opt systempaths=unconfined`)"
+            }
+            _ => "mounting /proc",
+        }
+        .to_owned(),
         cause: cause.into(),
     })?;
     put(&proc, "proc").map_err(failed("/proc"))?;
