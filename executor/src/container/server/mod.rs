@@ -12,6 +12,7 @@ mod root;
 mod seal;
 mod serve;
 mod start;
+mod target;
 mod tree;
 
 use std::os::fd::{AsFd, OwnedFd};

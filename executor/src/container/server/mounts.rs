@@ -2,7 +2,7 @@
 //! relative to descriptors, and mounted on by descriptor: between looking and mounting nobody can
 //! put another thing there. Knows no policy; that is in the plan.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, makedev};
 use rustix::io::Errno;
@@ -11,20 +11,17 @@ use rustix::mount::MountAttrFlags;
 use super::report::Reporter;
 use super::root::{Launch, host};
 use super::start::Start;
+use super::target::{Targets, create};
 use super::tree;
 use crate::container::error::ContainerError;
 use crate::container::plan::{Place, Step, Tree};
 
-/// How many links a target may go through.
-const MAX_LINKS: usize = 40;
 const PROC_SUPER_MAGIC: i64 = 0x9fa0;
 
 /// A container's root in the making.
 pub(super) struct Builder<'a> {
     launch: &'a Launch,
-    reporter: &'a Reporter,
-    root: OwnedFd,
-    root_device: u64,
+    targets: Targets<'a>,
     standard: Vec<(&'static str, OwnedFd)>,
     made: Option<&'a OwnedFd>,
     terminals: Option<&'a OwnedFd>,
@@ -46,9 +43,7 @@ impl<'a> Builder<'a> {
         }
         Ok(Self {
             launch,
-            reporter,
-            root_device: rustix::fs::fstat(&root).map_err(&failed)?.st_dev,
-            root,
+            targets: Targets::new(root, reporter).map_err(&failed)?,
             standard: Vec::new(),
             made,
             terminals: start.terminal.as_ref().map(|terminal| &terminal.tree),
@@ -60,7 +55,7 @@ impl<'a> Builder<'a> {
         for step in steps {
             self.apply(step)?;
         }
-        Ok(self.root)
+        Ok(self.targets.into_root())
     }
 
     fn apply(&mut self, step: &Step) -> Result<(), ContainerError> {
@@ -84,8 +79,12 @@ impl<'a> Builder<'a> {
             Step::MaskProc(path) => self.mask("proc", path),
             Step::MaskSys(path) => self.mask("sys", path),
             Step::ProtectProc(path) => self.protect("proc", path),
-            Step::SealRoot => tree::restrict(&self.root, MountAttrFlags::MOUNT_ATTR_RDONLY, false)
-                .map_err(failed("a read-only root", "/")),
+            Step::SealRoot => tree::restrict(
+                self.targets.root(),
+                MountAttrFlags::MOUNT_ATTR_RDONLY,
+                false,
+            )
+            .map_err(failed("a read-only root", "/")),
         }
     }
 
@@ -102,8 +101,8 @@ impl<'a> Builder<'a> {
             .map(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
             .map_err(&failed)?;
         let target = match at {
-            Place::Standard(name) => self.standard_directory(name).map_err(&failed)?,
-            Place::Path(path) => self.target(path, is_directory).map_err(&failed)?,
+            Place::Standard(name) => self.targets.standard(name).map_err(&failed)?,
+            Place::Path(path) => self.targets.open(path, is_directory).map_err(&failed)?,
             Place::Dev(name) => {
                 let dev = self.standard("dev")?;
                 create(dev, name, is_directory).map_err(&failed)?;
@@ -280,82 +279,6 @@ impl<'a> Builder<'a> {
             .map(|(_, mount)| mount)
             .ok_or_else(|| failed("a plan out of order", name)(Errno::NOENT))
     }
-
-    /// A directory that every system has; made, and kept, when this one has not.
-    fn standard_directory(&self, name: &str) -> Result<OwnedFd, Errno> {
-        match tree::without_links(&self.root, name) {
-            Err(Errno::NOENT) => {
-                rustix::fs::mkdirat(&self.root, name, Mode::from_raw_mode(0o755))?;
-                tree::without_links(&self.root, name)
-            }
-            found => found,
-        }
-    }
-
-    /// Opens a target, making what is missing of it.
-    fn target(&self, path: &str, directory: bool) -> Result<OwnedFd, Errno> {
-        let mut path = path.to_owned();
-        for _ in 0..MAX_LINKS {
-            match tree::inside(&self.root, &path) {
-                Err(Errno::NOENT) => match self.complete(&path, directory)? {
-                    Some(relinked) => path = relinked,
-                    None => return tree::inside(&self.root, &path),
-                },
-                found => return found,
-            }
-        }
-        Err(Errno::LOOP)
-    }
-
-    /// Makes the missing components of `path`; gives another path to try when a link that leads
-    /// nowhere stands in the way.
-    fn complete(&self, path: &str, directory: bool) -> Result<Option<String>, Errno> {
-        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-        let mut known = String::new();
-        for (index, part) in parts.iter().enumerate() {
-            let next = format!("{known}/{part}");
-            match tree::inside(&self.root, &next) {
-                Ok(_) => {}
-                Err(Errno::NOENT) => {
-                    let parent = tree::inside(&self.root, &known)?;
-                    let last = index + 1 == parts.len();
-                    match create(&parent, part, directory || !last) {
-                        Ok(true) => self.note(&parent, part),
-                        Ok(false) => {
-                            let link = rustix::fs::readlinkat(&parent, *part, Vec::new())?;
-                            let link = link.to_str().map_err(|_| Errno::ILSEQ)?.to_owned();
-                            let rest = parts[index + 1..].join("/");
-                            return Ok(Some(if link.starts_with('/') {
-                                format!("{link}/{rest}")
-                            } else {
-                                format!("{known}/{link}/{rest}")
-                            }));
-                        }
-                        Err(error) => return Err(error),
-                    }
-                }
-                Err(error) => return Err(error),
-            }
-            known = next;
-        }
-        Ok(None)
-    }
-
-    /// Reports a stub, if it is in the root file system and not in something mounted on it.
-    fn note(&self, parent: &OwnedFd, name: &str) {
-        let in_root = rustix::fs::fstat(parent).is_ok_and(|stat| stat.st_dev == self.root_device);
-        let path = format!("/proc/self/fd/{}", parent.as_raw_fd());
-        if let Ok(path) = rustix::fs::readlinkat(CWD, path, Vec::new())
-            && in_root
-            && let Some(below) = path
-                .to_str()
-                .ok()
-                .and_then(|path| path.strip_prefix("/root"))
-        {
-            self.reporter
-                .stub(format!("{below}/{name}").trim_start_matches('/'));
-        }
-    }
 }
 
 /// A new instance of terminals.
@@ -389,21 +312,6 @@ fn device(name: &str) -> Result<OwnedFd, Errno> {
 
 fn store() -> Result<OwnedFd, Errno> {
     rustix::fs::open("/store", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-}
-
-/// Makes an empty file or directory; false when the name is taken.
-fn create(parent: &OwnedFd, name: &str, directory: bool) -> Result<bool, Errno> {
-    let made = if directory {
-        rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755))
-    } else {
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-        rustix::fs::openat(parent.as_fd(), name, flags, Mode::from_raw_mode(0o644)).map(drop)
-    };
-    match made {
-        Ok(()) => Ok(true),
-        Err(Errno::EXIST) => Ok(false),
-        Err(error) => Err(error),
-    }
 }
 
 fn target_name(at: &Place) -> String {
