@@ -15,11 +15,11 @@ use cache::{
 use solver::op::{CopyOp, CopySource, InlineFile, Op, Unpack};
 use solver::{ContentDigest, Job};
 
-use super::Executor;
 use super::error::OpError;
 use super::mode::Chmod;
 use super::owner::{Owner, look_up};
 use super::tree::{Content, Inode, Making, Tree, is_a_directory, not_a_directory};
+use super::{Executor, input};
 use crate::archive::{self, Archive};
 
 /// The tree that a source's files come from.
@@ -79,7 +79,7 @@ pub(super) fn run(
     job: &Job<'_, Snapshot>,
     op: &CopyOp,
 ) -> Result<Snapshot, OpError> {
-    let below = executor.input(job, 0)?;
+    let below = input(job, 0)?;
     let view = Arc::new(executor.store().view(below)?);
     let empty = job
         .input_vertices

@@ -6,10 +6,10 @@ use cache::{Snapshot, TimeRule, Timestamp};
 use solver::Job;
 use solver::op::{MakeDirOp, Op};
 
-use super::Executor;
 use super::error::OpError;
 use super::owner::look_up;
 use super::tree::{Making, Tree};
+use super::{Executor, input};
 
 /// Runs one WORKDIR. One that is there already stays as it is, and gives an empty layer.
 pub(super) fn run(
@@ -17,7 +17,7 @@ pub(super) fn run(
     job: &Job<'_, Snapshot>,
     op: &MakeDirOp,
 ) -> Result<Snapshot, OpError> {
-    let below = executor.input(job, 0)?;
+    let below = input(job, 0)?;
     let view = Arc::new(executor.store().view(below)?);
     let empty = job
         .input_vertices

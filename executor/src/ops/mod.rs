@@ -88,14 +88,14 @@ impl Executor {
     fn store(&self) -> &Store {
         &self.options.store
     }
+}
 
-    /// The result that the op's input `position` left.
-    fn input<'a>(&self, job: &Job<'a, Snapshot>, position: usize) -> Result<&'a Snapshot, OpError> {
-        job.inputs
-            .get(position)
-            .and_then(Option::as_ref)
-            .ok_or(OpError::MissingInput { position })
-    }
+/// The result that the op's input `position` left.
+fn input<'a>(job: &Job<'a, Snapshot>, position: usize) -> Result<&'a Snapshot, OpError> {
+    job.inputs
+        .get(position)
+        .and_then(Option::as_ref)
+        .ok_or(OpError::MissingInput { position })
 }
 
 impl Worker for Executor {

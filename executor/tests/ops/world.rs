@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::Read;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -287,16 +286,27 @@ impl World {
             ".root/etc/group",
             "root:x:0:\ngames:x:60:\nstaff:x:50:games\n",
         );
+        for name in ["dev", "proc", "sys"] {
+            std::fs::create_dir(self.path(&format!(".root/{name}"))).unwrap();
+        }
         let root = self.copy(&Input::Scratch, &[".root"], "/").unwrap();
         Some(Input::Stack(root))
     }
 }
 
+/// Whether a 64-bit ELF program asks for no interpreter (PT_INTERP, elf(5)).
 fn is_static(program: &[u8]) -> bool {
-    !program
-        .windows(11)
-        .any(|window| window == b"/ld-linux-x".as_slice())
-        && !program.windows(8).any(|window| window == b"ld-linux")
+    const PT_INTERP: u32 = 3;
+    let number = |at: usize, bytes: usize| -> usize {
+        let field = program.get(at..at + bytes).unwrap_or_default();
+        field
+            .iter()
+            .rev()
+            .fold(0, |sum, byte| sum << 8 | usize::from(*byte))
+    };
+    let (table, size, count) = (number(0x20, 8), number(0x36, 2), number(0x38, 2));
+    program.starts_with(b"\x7fELF\x02")
+        && (0..count).all(|at| number(table + at * size, 4) as u32 != PT_INTERP)
 }
 
 fn line(entry: &Entry, content: &str) -> String {
@@ -377,14 +387,4 @@ pub fn shell(script: &str) -> ExecOp {
 pub fn set_mode(path: &std::path::Path, mode: u32) {
     let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
     std::fs::set_permissions(path, mode).unwrap();
-}
-
-/// Whether files may be given to others: as root, or with mapped ids.
-pub fn may_chown(dir: &std::path::Path) -> bool {
-    let probe = dir.join("chown-probe");
-    std::fs::write(&probe, "").unwrap();
-    let may = std::os::unix::fs::chown(&probe, Some(5), Some(60)).is_ok();
-    std::fs::remove_file(&probe).unwrap();
-    let _ = dir.as_os_str().as_bytes();
-    may
 }

@@ -12,10 +12,10 @@ use solver::op::Op;
 use solver::selector::Purpose;
 use solver::{Job, Selector, TreeDigest};
 
-use crate::ops::Executor;
 use crate::ops::copy::Origin;
 use crate::ops::error::OpError;
 use crate::ops::tree::{Content, Tree};
+use crate::ops::{self, Executor};
 
 /// Name of a mounted directory in the layer that was made of it.
 const DIRECTORY: &[u8] = b"d";
@@ -40,7 +40,7 @@ pub fn layers(
         .get(input)
         .is_some_and(|vertex| matches!(vertex.op, Op::Context(_)));
     if !is_context {
-        let snapshot = executor.input(job, input)?;
+        let snapshot = ops::input(job, input)?;
         let lower = snapshot
             .layers
             .iter()

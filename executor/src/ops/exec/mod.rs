@@ -27,8 +27,8 @@ use solver::{Job, LogStream};
 use self::mounts::Mounts;
 use self::output::Output;
 use self::ssh::Relay;
-use super::Executor;
 use super::error::OpError;
+use super::{Executor, input};
 use crate::container::spec::{Network, Process, Resources, RootFs, Security};
 use crate::container::{Attachments, ContainerSpec, Exit, Launcher, Stdio, Stream};
 
@@ -50,7 +50,7 @@ pub(super) fn run(
             what: format!("RUN --device={device}"),
         });
     }
-    let below = executor.input(job, 0)?;
+    let below = input(job, 0)?;
     let view = executor.store().view(below)?;
     let mounts = Mounts::prepare(executor, job, op)?;
     let layer = executor.store().new_layer()?;

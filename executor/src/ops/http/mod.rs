@@ -137,9 +137,10 @@ fn commit(
         time: TimeRule::Exact,
         ..Entry::file(op.file_name.as_bytes(), 0o600, body.size, body.content)
     };
-    let content = match body.content == ContentDigest::of(b"") {
-        true => Content::Nothing,
-        false => Content::Spool(spool.to_owned()),
+    let content = if body.content == ContentDigest::of(b"") {
+        Content::Nothing
+    } else {
+        Content::Spool(spool.to_owned())
     };
     tree.put(entry, content, None)?;
     Ok(super::on_top(&Snapshot::empty(), &tree.commit()?))
