@@ -46,19 +46,6 @@ impl Origin {
         })
     }
 
-    /// What the directory at `path` of the source is like, for a directory at `to`.
-    fn directory(&self, path: &[u8], to: Vec<u8>) -> Entry {
-        let like = match self {
-            Self::View(view) => view.get(path).filter(Entry::is_dir),
-            Self::Context(_) => None,
-        };
-        Entry {
-            path: to.clone(),
-            kind: Kind::Dir { opaque: false },
-            ..like.unwrap_or_else(|| Entry::dir(to, 0o755))
-        }
-    }
-
     /// Where the bytes of a selected entry are.
     pub(super) fn content(&self, selected: &SelectedEntry) -> Content {
         match (&selected.entry.kind, self) {
@@ -167,7 +154,7 @@ impl Placing {
         let mut inodes = HashMap::new();
         if parents {
             let dest = self.tree.make_dirs(&self.dest.clone(), self.making)?;
-            self.parents(origin, root, &dest)?;
+            // The selection brings the directories on the way, each like the source's own.
             let dest = join(&dest, &root.name);
             for selected in &root.entries {
                 let path = join(&dest, &selected.relative);
@@ -244,46 +231,6 @@ impl Placing {
             split(&self.dest).0.to_vec()
         };
         self.tree.make_dirs(&dir, self.making).map(drop)
-    }
-
-    /// With `--parents`, the directories between the destination and a source: new ones are like
-    /// those of the source.
-    fn parents(
-        &mut self,
-        origin: &Origin,
-        root: &SelectedRoot,
-        dest: &[u8],
-    ) -> Result<(), OpError> {
-        let Some(source) = root.entries.first().map(|first| &first.source) else {
-            return Ok(());
-        };
-        let ends: Vec<usize> = (0..root.name.len())
-            .filter(|&at| root.name[at] == b'/')
-            .collect();
-        for (index, end) in ends.iter().enumerate() {
-            let path = join(dest, &root.name[..*end]);
-            match self.tree.get(&path) {
-                Some(entry) if entry.is_dir() => continue,
-                Some(_) => return Err(not_a_directory(&path)),
-                None => {}
-            }
-            let mut from: &[u8] = source;
-            for _ in index..ends.len() {
-                from = split(from).0;
-            }
-            let like = origin.directory(from, path.clone());
-            let (uid, gid) = self.owned(&like);
-            let mode = self.mode(like.mode, true);
-            let entry = Entry {
-                uid,
-                gid,
-                mode,
-                time: TimeRule::Ignored,
-                ..like
-            };
-            self.tree.put(entry, Content::Nothing, None)?;
-        }
-        Ok(())
     }
 
     /// One file, directory or link of a source, at a path whose parent is there. `keep_dirs` says

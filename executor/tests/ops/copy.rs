@@ -364,6 +364,7 @@ fn parents() {
     let world = World::new();
     world.write("tree/one", "1");
     world.write("tree/sub/three", "3");
+    set_mode(&world.path("tree/sub"), 0o750);
     let mut op = copy(&[], "/out/");
     op.sources = ["tree/one", "tree/sub/three"]
         .map(|path| CopySource::Files {
@@ -382,7 +383,7 @@ fn parents() {
             "out 755 0:0 dir",
             "out/tree 755 0:0 dir",
             "out/tree/one 644 0:0 = 1",
-            "out/tree/sub 755 0:0 dir",
+            "out/tree/sub 750 0:0 dir",
             "out/tree/sub/three 644 0:0 = 3",
         ]
     );
