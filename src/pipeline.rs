@@ -199,7 +199,10 @@ fn solve_failure(
                     "the kernel killed a process of it: there was not enough memory".to_owned(),
                 );
             }
-            failure.causes.insert(0, format!("in the step {name}"));
+            let spanless = vertex.and_then(|id| plan.graph.get(&id)?.meta.span).is_none();
+            if spanless {
+                failure.causes.insert(0, format!("in the step {name}"));
+            }
             failure
         }
         SolveError::Cache { source, .. } => crate::home::store_failure(source),
@@ -214,7 +217,7 @@ fn solve_failure(
     };
     let Some(vertex) = vertex else { return failure };
     if let Some(step) = progress.steps().of(&vertex) {
-        failure.log.clone_from(&step.tail);
+        failure.log = step.last_lines();
     }
     if let Some(span) = plan.graph.get(&vertex).and_then(|vertex| vertex.meta.span) {
         failure = failure.at(source, span, "");

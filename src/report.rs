@@ -199,6 +199,14 @@ pub fn render(failure: &Failure, colour: bool) -> String {
     };
     let mut text = String::new();
     for failure in std::iter::once(failure).chain(&failure.further) {
+        if !failure.log.is_empty() {
+            text.push_str("its last lines:\n");
+        }
+        for line in &failure.log {
+            text.push_str("  | ");
+            text.push_str(line);
+            text.push('\n');
+        }
         text.push_str(&render_one(failure, &renderer));
         text.push('\n');
     }
@@ -225,14 +233,6 @@ fn render_one(failure: &Failure, renderer: &Renderer) -> String {
     };
     for cause in &failure.causes {
         group = group.element(Level::NOTE.with_name("because").message(&**cause));
-    }
-    let log = failure.log.join("\n");
-    if !log.is_empty() {
-        group = group.element(
-            Level::NOTE
-                .with_name("its last lines")
-                .message(format!("\n{log}")),
-        );
     }
     if let Some(file) = &failure.log_file {
         group = group.element(

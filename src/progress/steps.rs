@@ -157,6 +157,15 @@ impl Step {
             .unwrap_or_default()
     }
 
+    /// Its last lines, one that was never ended included.
+    pub fn last_lines(&self) -> Vec<String> {
+        let mut lines = self.tail.clone();
+        if !self.partial.is_empty() {
+            lines.push(clean(&self.partial));
+        }
+        lines
+    }
+
     fn log(&mut self, data: &[u8]) {
         self.partial.extend_from_slice(data);
         while let Some(end) = self.partial.iter().position(|&byte| byte == b'\n') {
