@@ -42,6 +42,7 @@ pub(super) fn digest(
 ) -> Result<TreeDigest, OpError> {
     let Some(snapshot) = selection.output else {
         let selected = executor.select_from(selection.source, None, selection.selector)?;
+        keep_names(executor, &selected);
         return Ok(selected.digest);
     };
     let question = question(&snapshot.state, selection.selector)?;
@@ -54,7 +55,14 @@ pub(super) fn digest(
     executor
         .store()
         .set_memo(MEMOS, &question, &selected.digest.0)?;
+    keep_names(executor, &selected);
     Ok(selected.digest)
+}
+
+/// Keeps what stands behind a digest, so that a later miss can name the file that changed.
+fn keep_names(executor: &Executor, selected: &Selected) {
+    // Best effort: without it an explanation is less exact, and nothing else.
+    let _ = executor.store().keep_listing(selected);
 }
 
 fn question(state: &StateDigest, selector: &Selector) -> Result<String, OpError> {
