@@ -199,7 +199,9 @@ fn solve_failure(
                     "the kernel killed a process of it: there was not enough memory".to_owned(),
                 );
             }
-            let spanless = vertex.and_then(|id| plan.graph.get(&id)?.meta.span).is_none();
+            let spanless = vertex
+                .and_then(|id| plan.graph.get(&id)?.meta.span)
+                .is_none();
             if spanless {
                 failure.causes.insert(0, format!("in the step {name}"));
             }

@@ -193,6 +193,13 @@ impl Store {
             .ok_or_else(|| ImageError::Unknown(text.to_owned()))
     }
 
+    /// The image with this manifest, or pulled by this index.
+    pub fn image_by_manifest(&self, manifest: &Digest) -> Result<Option<StoredImage>, StoreError> {
+        self.database().read("find an image", |connection| {
+            Ok(select(connection, "manifest = ?1", [manifest.as_bytes()])?.pop())
+        })
+    }
+
     /// Gives an image another name, which is taken from whoever had it.
     pub fn tag_image(&self, manifest: &Digest, name: &ImageRef) -> Result<(), StoreError> {
         let db = self.database();

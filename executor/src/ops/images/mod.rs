@@ -39,6 +39,9 @@ pub(super) fn run(
     job: &Job<'_, Snapshot>,
     op: &ImageOp,
 ) -> Result<Snapshot, OpError> {
+    if let Some(made) = made_here(executor, op)? {
+        return Ok(made);
+    }
     if let Some(known) = unpacked(executor, op)? {
         return Ok(known);
     }
@@ -142,6 +145,30 @@ fn known(
     let id = id.and_then(|bytes| String::from_utf8(bytes).ok());
     // one that was pruned since is as good as none
     Ok(id.and_then(|id| store.layer(&LayerId(id)).ok()))
+}
+
+/// The stack of an image that was built or imported here: its layers were never unpacked.
+fn made_here(executor: &Executor, op: &ImageOp) -> Result<Option<Snapshot>, OpError> {
+    let store = executor.store();
+    let image = store.image_by_manifest(&op.manifest)?;
+    let Some(snapshot) = image.and_then(|image| image.snapshot) else {
+        return Ok(None);
+    };
+    if snapshot.layers.len() != op.diff_ids.len() {
+        return Ok(None);
+    }
+    let mut layers = Vec::with_capacity(op.diff_ids.len());
+    for id in &snapshot.layers {
+        // A layer that is gone is fetched or refused like any other.
+        let Ok(layer) = store.layer(id) else {
+            return Ok(None);
+        };
+        if !executor.keep(&layer)? {
+            return Ok(None);
+        }
+        layers.push(layer);
+    }
+    Ok(Some(stack(op, layers)))
 }
 
 /// The stack, if all its layers are unpacked.
