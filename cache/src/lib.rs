@@ -49,5 +49,5 @@ pub use pins::Pin;
 pub use prune::{PruneOptions, Pruned};
 pub use records::Records;
 pub use select::{SelectError, Selected, SelectedEntry, SelectedRoot};
-pub use snapshot::{Resolved, Snapshot, View};
+pub use snapshot::{MergedTree, Resolved, Skipped, Snapshot, View};
 pub use store::{Flavour, Staging, Store, StoreError, StoreOptions, Xattrs};

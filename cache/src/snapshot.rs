@@ -1,5 +1,7 @@
 //! A stack of layers, and the file tree they show. Knows no mounts.
 
+mod destination;
+mod merged;
 pub(crate) mod resolve;
 mod walk;
 
@@ -13,6 +15,7 @@ use crate::layer::entry::split;
 use crate::layer::error::lossy;
 use crate::layer::record::tag;
 use crate::layer::{Entry, Kind, Layer, LayerError, LayerId};
+pub use merged::{MergedTree, Skipped};
 use resolve::Lookup;
 pub(crate) use walk::Walk;
 

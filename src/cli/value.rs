@@ -162,6 +162,8 @@ pub struct Output {
     pub rewrite_timestamp: bool,
     /// Whether an image is sent to its registry.
     pub push: bool,
+    /// Whether files of each platform get a directory of their own; those of several do unless told.
+    pub platform_split: Option<bool>,
 }
 
 /// In which form a result leaves.
@@ -198,6 +200,7 @@ impl FromStr for Output {
             tar: true,
             rewrite_timestamp: false,
             push: false,
+            platform_split: None,
         };
         if text == "-" {
             output.kind = OutputKind::Tar;
@@ -249,6 +252,9 @@ impl FromStr for Output {
                 "tar" => output.tar = flag(&key, &value)?,
                 "rewrite-timestamp" => output.rewrite_timestamp = flag(&key, &value)?,
                 "push" => output.push = flag(&key, &value)?,
+                "platform-split" => output.platform_split = Some(flag(&key, &value)?),
+                "mode" if value == "copy" => {}
+                "mode" => return Err(format!("mode={value} is not done; use mode=copy")),
                 other => return Err(format!("`{other}` is not done")),
             }
         }

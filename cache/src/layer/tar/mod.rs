@@ -5,7 +5,7 @@
 mod fill;
 mod implied;
 mod unpack;
-mod write;
+pub(crate) mod write;
 
 pub(super) use implied::settle_implied;
 pub use unpack::Unpacked;

@@ -12,7 +12,7 @@ use crate::layer::{Entry, Kind, Layer, LayerError, TimeRule};
 /// Files up to this size are read ahead, side by side.
 const SMALL: u64 = 64 << 10;
 /// Entries that are read ahead together.
-const BATCH: usize = 256;
+pub(crate) const BATCH: usize = 256;
 
 /// How a layer's tar is written.
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,7 +52,8 @@ fn has_bytes(entry: &Entry) -> bool {
     }
 }
 
-fn read_small(layer: &Layer, entry: &Entry) -> Result<Option<Vec<u8>>, LayerError> {
+/// The bytes of a small file, to be read ahead.
+pub(crate) fn read_small(layer: &Layer, entry: &Entry) -> Result<Option<Vec<u8>>, LayerError> {
     match entry.kind {
         Kind::File { size, .. } if size <= SMALL && has_bytes(entry) => {
             let mut bytes = Vec::with_capacity(size as usize + 1);
@@ -94,11 +95,39 @@ fn append(
             reason: "a name that begins with `.wh.` would be taken for a deletion",
         });
     }
+    if entry.kind == Kind::Whiteout {
+        let path = join(dir, &[WHITEOUT_PREFIX, name].concat());
+        return Ok(tar.append(&marker(path), &mut std::io::empty())?);
+    }
+    append_entry(layer, tar, entry, &header(entry, options), content)?;
+    if matches!(entry.kind, Kind::Dir { opaque: true }) {
+        let mark = marker(join(&entry.path, OPAQUE_WHITEOUT));
+        tar.append(&mark, &mut std::io::empty())?;
+    }
+    Ok(())
+}
+
+/// Writes an entry under `header`, with its bytes if it has any: those that were read ahead, or
+/// its file's in the layer.
+pub(crate) fn append_entry<W: Write>(
+    layer: &Layer,
+    tar: &mut Writer<W>,
+    entry: &Entry,
+    header: &image::tar::Entry,
+    content: Option<Vec<u8>>,
+) -> Result<(), LayerError> {
+    match content {
+        Some(bytes) => tar.append(header, &mut &bytes[..])?,
+        None if has_bytes(entry) => tar.append(header, &mut open(layer, entry)?)?,
+        None => tar.append(header, &mut std::io::empty())?,
+    }
+    Ok(())
+}
+
+/// An entry as an archive has it. Whiteouts have no form of their own there.
+pub(crate) fn header(entry: &Entry, options: TarOptions) -> image::tar::Entry {
     let kind = match &entry.kind {
-        Kind::Whiteout => {
-            let path = join(dir, &[WHITEOUT_PREFIX, name].concat());
-            return Ok(tar.append(&marker(path), &mut std::io::empty())?);
-        }
+        Kind::Whiteout => image::tar::Kind::File,
         Kind::Dir { .. } => image::tar::Kind::Dir,
         Kind::File {
             link: Some(first), ..
@@ -124,7 +153,7 @@ fn append(
     } else {
         entry.path.as_slice()
     };
-    let header = image::tar::Entry {
+    image::tar::Entry {
         uid: entry.uid,
         gid: entry.gid,
         mtime: time(entry, options),
@@ -141,17 +170,7 @@ fn append(
             _ => 0,
         },
         ..image::tar::Entry::new(path, kind, entry.mode)
-    };
-    match content {
-        Some(bytes) => tar.append(&header, &mut &bytes[..])?,
-        None if has_bytes(entry) => tar.append(&header, &mut open(layer, entry)?)?,
-        None => tar.append(&header, &mut std::io::empty())?,
     }
-    if matches!(entry.kind, Kind::Dir { opaque: true }) {
-        let mark = marker(join(&entry.path, OPAQUE_WHITEOUT));
-        tar.append(&mark, &mut std::io::empty())?;
-    }
-    Ok(())
 }
 
 /// An empty file that says something by its name.
