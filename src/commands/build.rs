@@ -77,6 +77,10 @@ pub fn run(args: &BuildArgs, home: &Home) -> anyhow::Result<u8> {
         Ok((built, made))
     });
     drop(log);
+    if result.is_ok() && !names.is_empty() {
+        let names: Vec<String> = names.iter().map(ImageRef::familiar).collect();
+        progress.note(&format!("image {}", names.join(", ")));
+    }
     progress.finish();
     match result {
         Ok((built, made)) => {

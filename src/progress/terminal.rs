@@ -39,8 +39,8 @@ impl Terminal {
             self.lines.push(bar);
         }
         while self.lines.len() > shown {
+            // Not cleared one by one: each would draw the whole view once more.
             if let Some(bar) = self.lines.pop() {
-                bar.finish_and_clear();
                 self.multi.remove(&bar);
             }
         }
@@ -120,8 +120,9 @@ impl super::View for Terminal {
     }
 
     fn finish(&mut self, steps: &Steps) {
-        self.show(&[]);
+        // A terminal that is gone needs no clearing.
         let _ = self.multi.clear();
+        self.show(&[]);
         self.print(&self.paint("1", &super::plain::summary(steps)));
     }
 }
