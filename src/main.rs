@@ -17,6 +17,7 @@ mod project;
 mod report;
 mod request;
 mod stop;
+mod template;
 mod terminal;
 mod time;
 
