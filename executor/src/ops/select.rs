@@ -104,6 +104,9 @@ impl Executor {
         self.selections
             .lock()
             .retain(|(source, _), _| !matches!(source, Source::Context(_)));
+        for context in self.options.contexts.values() {
+            context.forget();
+        }
     }
 
     fn select_from(
