@@ -60,7 +60,7 @@ impl Home {
     }
 
     /// The class of containers that this user can have: part of every key.
-    pub fn sandbox(&self) -> String {
+    pub fn sandbox() -> String {
         if namespace::is_initial() {
             return "full".to_owned();
         }

@@ -7,7 +7,7 @@
 //! - [`parser`]: text to tree; all errors of a file at once
 //! - [`expansion`]: `$name` and `${name…}`
 //! - [`ignore`]: the ignore file
-//! - [`plan`]: tree to graph, configuration and history
+//! - [`mod@plan`]: tree to graph, configuration and history
 
 pub mod expansion;
 pub mod ignore;

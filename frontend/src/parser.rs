@@ -1,6 +1,6 @@
 //! Text to tree; all errors of a file at once.
 //!
-//! Two layers. The line layer ([`line`], [`heredoc`], [`directive`]) makes logical lines out of
+//! Two layers. The line layer ([`mod@line`], [`heredoc`], [`directive`]) makes logical lines out of
 //! physical ones and knows the way back to the file; inside one logical line nom reads what the
 //! instruction says ([`statement`], [`command`] and those below them). What the text means, for a
 //! stage, an image or a variable, is not known here.

@@ -5,7 +5,7 @@
 //!
 //! - [`digest`]: `sha256:…` of bytes, and the two digests that name layers
 //! - [`platform`]: which machine an image is for
-//! - [`reference`]: what people call an image
+//! - [`mod@reference`]: what people call an image
 //! - [`manifest`]: which blobs make an image, and which image is for which machine
 //! - [`tar`]: the form in which layers travel
 //! - [`compress`]: packing and unpacking, on all cores

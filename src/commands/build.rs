@@ -70,7 +70,7 @@ pub fn run(args: &BuildArgs, home: &Home) -> anyhow::Result<u8> {
         cancel: &cancel,
         jobs: args.jobs,
         host_certs: args.host_certs.then(host_certificates).transpose()?,
-        sandbox: home.sandbox(),
+        sandbox: Home::sandbox(),
     };
     let result = pipeline::build(&project, &request, &tools).and_then(|built| {
         let made = deliver(args, &names, &outputs, &built, &tools)?;

@@ -53,7 +53,7 @@ fn push(
         &|_| None,
         &on_event,
     ) {
-        Ok(_) => {
+        Ok(()) => {
             task.done();
             Ok(())
         }

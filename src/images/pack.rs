@@ -75,21 +75,20 @@ fn pack_layer(
 ) -> Result<Packed, ImagesError> {
     let layer = store.layer(id)?;
     let blobs = store.blobs();
-    if let Some(diff_id) = layer.diff_id {
-        if let Some(known) = store.memo(PULLED, &diff_id.to_string())?
-            && let Ok(descriptor) = serde_json::from_slice::<Descriptor>(&known)
-        {
-            let wanted = packing.compression.container();
-            let fits = !packing.force
-                || descriptor
-                    .layer_format()
-                    .is_some_and(|format| format.container == wanted);
-            if fits && blobs.size(&descriptor.digest)?.is_some() {
-                return Ok(Packed {
-                    diff_id,
-                    descriptor,
-                });
-            }
+    if let Some(diff_id) = layer.diff_id
+        && let Some(known) = store.memo(PULLED, &diff_id.to_string())?
+        && let Ok(descriptor) = serde_json::from_slice::<Descriptor>(&known)
+    {
+        let wanted = packing.compression.container();
+        let fits = !packing.force
+            || descriptor
+                .layer_format()
+                .is_some_and(|format| format.container == wanted);
+        if fits && blobs.size(&descriptor.digest)?.is_some() {
+            return Ok(Packed {
+                diff_id,
+                descriptor,
+            });
         }
     }
     let form = form_name(packing.compression, clamp);
@@ -112,14 +111,7 @@ fn pack_layer(
             packing.compression,
         );
         let mut writer = io::BufWriter::with_capacity(1 << 20, writer);
-        write_tar(
-            &layer,
-            TarOptions {
-                clamp,
-                ..TarOptions::default()
-            },
-            &mut writer,
-        )?;
+        write_tar(&layer, TarOptions { clamp }, &mut writer)?;
         let writer = writer
             .into_inner()
             .map_err(|error| ImagesError::Pack(error.into_error()))?;

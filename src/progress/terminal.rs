@@ -77,7 +77,7 @@ impl Terminal {
                     texts.extend(tail.iter().map(|line| format!("    | {line}")));
                 }
                 Outcome::Waiting(owner) => {
-                    texts.push(format!(" => {}  waits for {owner}", step.name))
+                    texts.push(format!(" => {}  waits for {owner}", step.name));
                 }
                 _ => {}
             }
@@ -105,7 +105,7 @@ impl super::View for Terminal {
                 ));
             }
             Event::Failed { .. } => {
-                self.print(&format!("{} {}", self.paint("31", "failed"), step.name))
+                self.print(&format!("{} {}", self.paint("31", "failed"), step.name));
             }
             _ => {}
         }

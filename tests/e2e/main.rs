@@ -1,5 +1,10 @@
 //! rbuild from the outside: the binary, a store of its own for each test, and a base image made of
 //! the machine's static busybox. Runs as root and as an ordinary user.
+#![expect(
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "tests: what goes wrong fails one of them, and what is skipped is said"
+)]
 
 mod build;
 mod cache;

@@ -21,7 +21,7 @@ pub(super) fn write(preimage: &KeyPreimage) -> Vec<u8> {
     bytes
 }
 
-/// What [`write`] was given; none if the bytes are not from there.
+/// What [`write()`] was given; none if the bytes are not from there.
 pub(crate) fn read(bytes: &[u8]) -> Option<KeyPreimage> {
     let (mut rest, behaviour) = bytes.strip_prefix(&[FORM])?.split_last_chunk::<4>()?;
     let kind = text(&mut rest)?;

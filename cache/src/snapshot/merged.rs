@@ -109,10 +109,7 @@ impl<'v> MergedTree<'v> {
                 } = &mut entry.kind
                 {
                     let group = (layers[layer].id.clone(), first.clone());
-                    *first = firsts
-                        .entry(group)
-                        .or_insert_with(|| entry.path.clone())
-                        .clone();
+                    first.clone_from(firsts.entry(group).or_insert_with(|| entry.path.clone()));
                 }
                 (layer, entry)
             })

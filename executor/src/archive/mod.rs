@@ -1,6 +1,6 @@
 //! Archives that ADD unpacks: told by their content, never by their name.
 //!
-//! Everything in an archive is hostile. [`add`] gives every member a place below the destination;
+//! Everything in an archive is hostile. [`mod@add`] gives every member a place below the destination;
 //! nothing here touches a path that it has not resolved itself. Layers of images are not archives
 //! in this sense: the cache unpacks those, whiteouts and all.
 
