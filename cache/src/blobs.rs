@@ -47,13 +47,7 @@ impl Blobs {
             io::copy(from, &mut io::sink()).map_err(StoreError::io("read", self.path(digest)))?;
             return Ok((*digest, size));
         }
-        let scratch = Scratch(self.store.owner()?.fresh("blob"));
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&scratch.0)
-            .map_err(StoreError::io("make", &scratch.0))?;
+        let (scratch, file) = self.scratch()?;
         let (digest, size) = match expected {
             Some(digest) => (*digest, copy(from, &mut &file)),
             None => {
@@ -64,18 +58,12 @@ impl Blobs {
             }
         };
         let size = size.map_err(StoreError::io("write", &scratch.0))?;
-        // Pinned before it is there, so that it is never there unpinned and unnamed.
-        self.store.pin_object(&digest.to_string())?;
-        let place = self.path(&digest);
-        std::fs::rename(&scratch.0, &place).map_err(StoreError::io("write", &place))?;
+        self.keep(&scratch, &digest)?;
         Ok((digest, size))
     }
 
-    /// Stores what `write` writes to the file that it is given, and says the digest of.
-    pub fn put_with<E: From<StoreError>>(
-        &self,
-        write: impl FnOnce(&File) -> Result<Digest, E>,
-    ) -> Result<Digest, E> {
+    /// A file that is gone unless it is [kept](Self::keep).
+    fn scratch(&self) -> Result<(Scratch, File), StoreError> {
         let scratch = Scratch(self.store.owner()?.fresh("blob"));
         let file = OpenOptions::new()
             .write(true)
@@ -83,10 +71,25 @@ impl Blobs {
             .mode(0o600)
             .open(&scratch.0)
             .map_err(StoreError::io("make", &scratch.0))?;
-        let digest = write(&file)?;
+        Ok((scratch, file))
+    }
+
+    /// Gives a file that is whole its name.
+    fn keep(&self, scratch: &Scratch, digest: &Digest) -> Result<(), StoreError> {
+        // Pinned before it is there, so that it is never there unpinned and unnamed.
         self.store.pin_object(&digest.to_string())?;
-        let place = self.path(&digest);
-        std::fs::rename(&scratch.0, &place).map_err(StoreError::io("write", &place))?;
+        let place = self.path(digest);
+        std::fs::rename(&scratch.0, &place).map_err(StoreError::io("write", &place))
+    }
+
+    /// Stores what `write` writes to the file that it is given, and says the digest of.
+    pub fn put_with<E: From<StoreError>>(
+        &self,
+        write: impl FnOnce(&File) -> Result<Digest, E>,
+    ) -> Result<Digest, E> {
+        let (scratch, file) = self.scratch()?;
+        let digest = write(&file)?;
+        self.keep(&scratch, &digest)?;
         Ok(digest)
     }
 

@@ -13,6 +13,7 @@
 //! - [`layout`]: images in files, OCI's and Docker's
 //! - [`http`]: files from the network, and what all connections share
 //! - [`registry`]: manifests and blobs from and to registries
+//! - [`time`]: RFC 3339
 //! - [`config`]: what a container of the image starts with, and how the image came to be
 
 pub mod blob;
@@ -26,6 +27,7 @@ pub mod platform;
 pub mod reference;
 pub mod registry;
 pub mod tar;
+pub mod time;
 
 pub use config::{ContainerConfig, Healthcheck, History, ImageConfig, RootFs};
 pub use digest::{ChainId, DiffId, Digest, DigestError, DigestWriter};

@@ -130,7 +130,7 @@ impl Images {
         let created = config
             .created
             .as_deref()
-            .and_then(crate::time::parse_rfc3339)
+            .and_then(image::time::parse_rfc3339)
             .unwrap_or_default();
         let image = NewImage {
             manifest: root,

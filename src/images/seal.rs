@@ -43,7 +43,7 @@ pub fn seal(
     let created = config
         .created
         .as_deref()
-        .and_then(crate::time::parse_rfc3339)
+        .and_then(image::time::parse_rfc3339)
         .unwrap_or_default();
     store.add_image(
         &NewImage {
