@@ -12,7 +12,7 @@ pub struct RunArgs {
     #[arg(long, action = clap::ArgAction::Help)]
     pub help: Option<bool>,
 
-    /// Remove the container when it ends (its changes are kept under its name otherwise)
+    /// Remove the container when it ends, as is always done: containers are not kept yet
     #[arg(long)]
     pub rm: bool,
 
@@ -56,7 +56,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "MODE", default_value = "host", value_parser = ["host", "none"])]
     pub network: String,
 
-    /// Name of the container
+    /// Name of the container while it runs
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
 

@@ -97,7 +97,10 @@ pub fn run(args: &BuildArgs, home: &Home) -> anyhow::Result<u8> {
             }
             finish(args, &names, &made)
         }
-        Err(failure) => {
+        Err(mut failure) => {
+            if failure.class == Class::Step {
+                failure.log_file = Some(store.build_events(history.id()));
+            }
             let how = if failure.class == Class::Interrupted {
                 BuildResult::Cancelled
             } else {

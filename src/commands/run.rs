@@ -127,7 +127,7 @@ fn start(args: &RunArgs, home: &Home) -> Result<u8, Failure> {
         .map_err(|error| container_failure(&error))?;
     let exit = attend(running, args, &cancel)?;
     drop(launcher);
-    folder.remove()?;
+    drop(folder);
     Ok(u8::try_from(exit.status.code()).unwrap_or(1))
 }
 
@@ -135,7 +135,6 @@ fn refuse(args: &RunArgs) -> Result<(), Failure> {
     let unfinished = [
         (args.detach, "-d, --detach"),
         (!args.publish.is_empty(), "-p, --publish"),
-        (!args.rm && args.name.is_some(), "--name without --rm"),
     ];
     for (given, flag) in unfinished {
         if given {
@@ -434,27 +433,15 @@ fn volume(text: &str) -> Result<Volume, Failure> {
 /// A container's folder in the store: what it changes. Removed when it ends, however it ends.
 struct Folder {
     relative: PathBuf,
-    staging: Option<cache::Staging>,
+    /// Swept by the next process if this one is killed.
+    _staging: cache::Staging,
+    _name: Option<Name>,
     id: String,
 }
 
 impl Folder {
     fn new(store: &cache::Store, name: Option<&str>) -> Result<Self, Failure> {
-        if let Some(name) = name {
-            let good = name.len() > 1
-                && name.starts_with(|c: char| c.is_ascii_alphanumeric())
-                && name
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
-            if !good {
-                return Err(Failure::new(
-                    ENGINE,
-                    format!(
-                        "Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
-                    ),
-                ));
-            }
-        }
+        let name = name.map(|name| Name::take(store, name)).transpose()?;
         let staging = store
             .staging("container")
             .map_err(|error| store_failure(&error))?;
@@ -474,7 +461,8 @@ impl Folder {
         let id = image::Digest::from_bytes(bytes).hex();
         Ok(Self {
             relative,
-            staging: Some(staging),
+            _staging: staging,
+            _name: name,
             id,
         })
     }
@@ -486,9 +474,55 @@ impl Folder {
     fn short_id(&self) -> &str {
         &self.id[..12]
     }
+}
 
-    fn remove(mut self) -> Result<(), Failure> {
-        drop(self.staging.take());
-        Ok(())
+/// A container's name, which nobody else can have while it runs: a locked file, so that the name
+/// of a container that was killed is free.
+struct Name {
+    path: PathBuf,
+    _locked: std::fs::File,
+}
+
+impl Name {
+    fn take(store: &cache::Store, name: &str) -> Result<Self, Failure> {
+        let good = name.len() > 1
+            && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
+        if !good {
+            return Err(Failure::new(
+                ENGINE,
+                format!(
+                    "Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+                ),
+            ));
+        }
+        let path = store.containers_dir().join(format!("{name}.name"));
+        let unusable = |error: std::io::Error| crate::export::unwritable(&path, &error);
+        let file = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(unusable)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self {
+                path,
+                _locked: file,
+            }),
+            Err(std::fs::TryLockError::WouldBlock) => Err(Failure::new(
+                ENGINE,
+                format!("Conflict. The container name \"/{name}\" is already in use"),
+            )
+            .help("wait for that container to end, or use another name")),
+            Err(std::fs::TryLockError::Error(error)) => Err(unusable(error)),
+        }
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        // A file that stays is no lock: the name is free all the same.
+        let _ = std::fs::remove_file(&self.path);
     }
 }

@@ -121,3 +121,36 @@ fn foreign_devices_cannot_be_made_or_opened() {
     ]);
     assert_eq!(said.ok().out, "0\n");
 }
+
+#[test]
+fn a_name_is_taken_while_its_container_runs() {
+    let Some(place) = Place::with_base() else {
+        return;
+    };
+    let mut first = place
+        .command(&[
+            "run",
+            "--rm",
+            "-i",
+            "--name",
+            "one",
+            BASE,
+            "sh",
+            "-c",
+            "echo up; cat",
+        ])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = [0; 3];
+    std::io::Read::read_exact(first.stdout.as_mut().unwrap(), &mut line).unwrap();
+    place
+        .rbuild(&["run", "--rm", "--name", "one", BASE, "true"])
+        .fails(125, "already in use");
+    drop(first.stdin.take());
+    assert!(first.wait().unwrap().success());
+    place
+        .rbuild(&["run", "--rm", "--name", "one", BASE, "true"])
+        .ok();
+}
