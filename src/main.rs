@@ -4,13 +4,16 @@
 //! - [`commands`]: one file for each command
 //! - [`pipeline`]: a build on one screen
 //! - [`images`], [`export`]: images found, made and given away
+//! - [`template`], [`columns`], [`output`]: how results are printed
 //! - [`progress`], [`report`]: what people see
 
 mod cli;
+mod columns;
 mod commands;
 mod export;
 mod home;
 mod images;
+mod output;
 mod pipeline;
 mod progress;
 mod project;

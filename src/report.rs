@@ -24,17 +24,22 @@ pub enum Class {
     Interrupted,
     /// `run` could not start the container: docker's 125, 126 and 127.
     Container(u8),
+    /// A command about images or containers could not do all that it was asked: docker's 1.
+    Refused,
+    /// Nobody reads standard output any more; says nothing and ends as SIGPIPE would end it.
+    Unread,
 }
 
 impl Class {
     /// The exit code, as documented in docs/exit-codes.md.
     pub const fn exit_code(self) -> u8 {
         match self {
-            Self::Step => 1,
+            Self::Step | Self::Refused => 1,
             Self::Yours => 2,
             Self::System => 3,
             Self::Ours => 70,
             Self::Interrupted => 130,
+            Self::Unread => 141,
             Self::Container(code) => code,
         }
     }
@@ -103,6 +108,14 @@ impl Failure {
         failure
     }
 
+    /// Several errors as one; none of none.
+    pub fn all(failures: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut failures = failures.into_iter();
+        let mut first = failures.next()?;
+        first.further.extend(failures);
+        Some(first)
+    }
+
     /// Says what to do next.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
@@ -151,13 +164,19 @@ fn causes(error: Option<&(dyn std::error::Error + 'static)>) -> Vec<String> {
 
 /// Shows an error on standard error and returns the exit code.
 pub fn report(error: &anyhow::Error) -> u8 {
-    let failure = match error.downcast_ref::<Failure>() {
+    let output = error
+        .downcast_ref::<std::io::Error>()
+        .map(crate::output::failure);
+    let failure = match error.downcast_ref::<Failure>().or(output.as_ref()) {
         Some(failure) => failure,
         None => &Failure {
             causes: causes(error.chain().nth(1)),
             ..Failure::new(Class::System, error.to_string())
         },
     };
+    if failure.class == Class::Unread {
+        return failure.class.exit_code();
+    }
     // An error that cannot be written has nobody to read it.
     let _ = std::io::stderr().write_all(render(failure, colour()).as_bytes());
     failure.class.exit_code()

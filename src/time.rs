@@ -10,6 +10,17 @@ pub fn now() -> String {
     image::time::rfc3339(since.as_secs() as i64, since.subsec_nanos()).unwrap_or_default()
 }
 
+/// A time as images write it; empty if no calendar has it.
+pub fn written(seconds: i64) -> String {
+    image::time::rfc3339(seconds, 0).unwrap_or_default()
+}
+
+/// A time as docker's lists have it.
+pub fn shown(seconds: i64) -> String {
+    let text = written(seconds).replace('T', " ");
+    format!("{} +0000 UTC", text.trim_end_matches('Z'))
+}
+
 /// How long ago something was, as docker says it.
 pub fn ago(seconds: i64) -> String {
     let now = SystemTime::now()

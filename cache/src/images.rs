@@ -26,6 +26,8 @@ pub struct StoredImage {
     pub size: u64,
     /// When it was made, in seconds since 1970, as its configuration has it.
     pub created: i64,
+    /// When it got the newest of its names, in seconds since 1970; none if it has none.
+    pub named: Option<i64>,
 }
 
 /// An image to be stored.
@@ -356,7 +358,7 @@ pub(crate) fn select(
          WHERE {condition} ORDER BY created DESC, used DESC, manifest"
     ))?;
     let mut names = connection
-        .prepare_cached("SELECT name FROM image_names WHERE manifest = ?1 ORDER BY name")?;
+        .prepare_cached("SELECT name, named FROM image_names WHERE manifest = ?1 ORDER BY name")?;
     let rows = query.query_map(parameters, |row| {
         let snapshot: Option<String> = row.get(2)?;
         Ok(StoredImage {
@@ -366,13 +368,19 @@ pub(crate) fn select(
             snapshot: snapshot.and_then(|text| serde_json::from_str(&text).ok()),
             size: row.get::<_, i64>(3)? as u64,
             created: row.get(4)?,
+            named: None,
         })
     })?;
     let mut images = rows.collect::<Result<Vec<_>, _>>()?;
     for image in &mut images {
-        image.names = names
-            .query_map([image.manifest.as_bytes()], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
+        let found = names.query_map([image.manifest.as_bytes()], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
+        })?;
+        for found in found {
+            let (name, named) = found?;
+            image.named = image.named.max(Some(named));
+            image.names.push(name);
+        }
     }
     Ok(images)
 }

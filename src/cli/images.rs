@@ -19,6 +19,9 @@ pub struct ImagesArgs {
     /// Do not cut ids
     #[arg(long)]
     pub no_trunc: bool,
+    /// Show only images of which this holds: dangling=…, reference=…, label=…, before=…, since=… (repeatable)
+    #[arg(short, long = "filter", value_name = "NAME=VALUE")]
+    pub filters: Vec<super::value::Pair>,
     /// Print `json`, or each image by a Go template
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<String>,
@@ -52,6 +55,9 @@ pub struct HistoryArgs {
     /// Do not cut commands
     #[arg(long)]
     pub no_trunc: bool,
+    /// Print sizes and times as people read them
+    #[arg(short = 'H', long, default_value_t = true, num_args = 0..=1, default_missing_value = "true", require_equals = true, action = clap::ArgAction::Set)]
+    pub human: bool,
     /// Print ids alone
     #[arg(short, long)]
     pub quiet: bool,
@@ -121,7 +127,7 @@ pub struct PullArgs {
     /// Machine that the image is for
     #[arg(long, value_name = "OS/ARCH")]
     pub platform: Option<String>,
-    /// Print the id alone
+    /// Print the name alone
     #[arg(short, long)]
     pub quiet: bool,
 }
@@ -131,7 +137,10 @@ pub struct PullArgs {
 pub struct PushArgs {
     /// Image
     pub image: String,
-    /// Print nothing but the digest
+    /// Where it goes, if not where its name says
+    #[arg(value_name = "NAME[:TAG]")]
+    pub remote: Option<String>,
+    /// Print the name alone
     #[arg(short, long)]
     pub quiet: bool,
 }

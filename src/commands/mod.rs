@@ -2,7 +2,9 @@
 
 mod build;
 mod doctor;
+mod images;
 mod import;
+mod inspect;
 mod run;
 mod shell;
 mod store;
@@ -24,14 +26,11 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::System(args) => store::system(&args, &home),
         Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::man(&args),
-        Command::Images(_)
-        | Command::Tag(_)
-        | Command::Rmi(_)
-        | Command::History(_)
-        | Command::Inspect(_)
-        | Command::Save(_)
-        | Command::Load(_)
-        | Command::Pull(_)
-        | Command::Push(_) => todo!(),
+        Command::Images(args) => images::list(&args, &home),
+        Command::Tag(args) => images::tag(&args, &home),
+        Command::Rmi(args) => images::remove(&args, &home),
+        Command::History(args) => images::history(&args, &home),
+        Command::Inspect(args) => inspect::run(&args, &home),
+        Command::Save(_) | Command::Load(_) | Command::Pull(_) | Command::Push(_) => todo!(),
     }
 }

@@ -26,7 +26,9 @@ pub fn write(export: &Export<'_>, output: &Output) -> Result<Written, Failure> {
         Some(dest) => format!("[export] writing {}", dest.display()),
         None => "[export] writing to standard output".to_owned(),
     });
-    let failed = |error: image::layout::LayoutError| Failure::from_error(Class::System, &error);
+    let failed = |error: image::layout::LayoutError| {
+        crate::output::archive_failure(output.dest.as_deref(), &error)
+    };
     if !output.tar {
         let dir = output.dest.clone().unwrap_or_default();
         let layout = LayoutDir::create(&dir).map_err(failed)?;

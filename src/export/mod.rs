@@ -318,6 +318,9 @@ impl Write for Destination {
 
 /// An output that cannot be written.
 pub fn unwritable(path: &Path, error: &io::Error) -> Failure {
+    if path == Path::new("-") {
+        return crate::output::failure(error);
+    }
     let mut failure = Failure::new(Class::System, format!("cannot write {}", path.display()));
     failure.causes = vec![error.to_string()];
     failure

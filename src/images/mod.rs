@@ -9,12 +9,12 @@ mod unpack;
 
 use std::sync::Arc;
 
-use cache::{Store, StoreError};
+use cache::{ImageError, Store, StoreError, StoredImage};
 use image::registry::{Client, DockerCredentials, Options};
 use image::{Digest, DocumentError};
 use solver::Cancel;
 
-pub use document::load;
+pub use document::{Loaded, load};
 pub use pack::{Packing, pack};
 pub use seal::seal;
 pub use unpack::snapshot;
@@ -53,6 +53,35 @@ impl Images {
     pub fn store(&self) -> &Store {
         &self.store
     }
+}
+
+/// The image that people mean by a name or an id.
+pub fn find(store: &Store, text: &str) -> Result<StoredImage, Failure> {
+    store.image(text).map_err(|error| image_failure(&error))
+}
+
+/// What people are told of an image that is not there, or cannot go.
+pub fn image_failure(error: &ImageError) -> Failure {
+    match error {
+        ImageError::Store(error) => crate::home::store_failure(error),
+        error => Failure::from_error(Class::Refused, error),
+    }
+}
+
+/// The documents of an image for this machine, or of the only one that there is.
+pub fn load_host(store: &Store, image: &StoredImage) -> Result<Loaded, Failure> {
+    load(store, image, None)
+        .map_err(|error| error.failure())?
+        .ok_or_else(|| {
+            Failure::new(
+                Class::Refused,
+                format!(
+                    "the image {} has nothing for {}",
+                    image.short_id(),
+                    image::Platform::host()
+                ),
+            )
+        })
 }
 
 /// Why an image could not be read, made or packed.

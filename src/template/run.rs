@@ -254,6 +254,7 @@ impl Run<'_> {
                     .cloned()
                     .unwrap_or(Value::Missing),
                 Value::Struct(fields) => match fields.iter().find(|(field, _)| field == name) {
+                    Some((_, Value::Omitted(value))) => Value::clone(value),
                     Some((_, value)) => value.clone(),
                     None => return fail(format!("map has no entry for key \"{name}\"")),
                 },

@@ -27,6 +27,8 @@ pub enum Value {
     Map(Option<Rc<BTreeMap<String, Value>>>),
     /// A struct: it has the fields that it has, in this order.
     Struct(Rc<Vec<(String, Value)>>),
+    /// A field of a struct that its JSON leaves out because it is empty.
+    Omitted(Rc<Value>),
 }
 
 /// What a field holds in Go, where JSON does not say it.
@@ -55,6 +57,30 @@ impl Value {
             .into_iter()
             .map(|(name, text)| (name.to_owned(), Self::text(text)));
         Self::Struct(Rc::new(fields.collect()))
+    }
+
+    /// The struct with further fields that its JSON leaves out.
+    #[must_use]
+    pub fn and_omitted<'a>(self, fields: impl IntoIterator<Item = (&'a str, Self)>) -> Self {
+        let Self::Struct(own) = self else { return self };
+        let mut all = Rc::unwrap_or_clone(own);
+        for (name, value) in fields {
+            if !all.iter().any(|(known, _)| known == name) {
+                all.push((name.to_owned(), Self::Omitted(Rc::new(value))));
+            }
+        }
+        Self::Struct(Rc::new(all))
+    }
+
+    /// A struct with `change` made to one of its fields.
+    #[must_use]
+    pub fn with_field(self, name: &str, change: impl FnOnce(Self) -> Self) -> Self {
+        let Self::Struct(own) = self else { return self };
+        let mut all = Rc::unwrap_or_clone(own);
+        if let Some((_, value)) = all.iter_mut().find(|(known, _)| known == name) {
+            *value = change(std::mem::replace(value, Self::Nil));
+        }
+        Self::Struct(Rc::new(all))
     }
 
     /// A document, of whose fields `shape` says by name what they are where JSON does not.
@@ -105,6 +131,7 @@ impl Value {
         let quoted = |text: &str| Json::from(text).to_string();
         match self {
             Self::Missing | Self::Nil | Self::List(None) | Self::Map(None) => out.push_str("null"),
+            Self::Omitted(value) => value.write_json(out),
             Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
             Self::Int(number) => out.push_str(&number.to_string()),
             Self::Float(number) => out.push_str(&Json::from(*number).to_string()),
@@ -121,7 +148,10 @@ impl Value {
             }
             Self::Map(Some(_)) | Self::Struct(_) => {
                 out.push('{');
-                for (position, (name, value)) in self.fields().enumerate() {
+                let kept = self
+                    .fields()
+                    .filter(|(_, value)| !matches!(value, Self::Omitted(_)));
+                for (position, (name, value)) in kept.enumerate() {
                     if position > 0 {
                         out.push(',');
                     }
@@ -154,6 +184,7 @@ impl Value {
             Self::List(items) => items.as_ref().is_some_and(|items| !items.is_empty()),
             Self::Map(map) => map.as_ref().is_some_and(|map| !map.is_empty()),
             Self::Struct(_) => true,
+            Self::Omitted(value) => value.truth(),
         }
     }
 
@@ -168,6 +199,7 @@ impl Value {
         match self {
             Self::Missing => out.push_str("<no value>"),
             Self::Nil => out.push_str("<nil>"),
+            Self::Omitted(value) => value.write(out),
             Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
             Self::Int(number) => out.push_str(&number.to_string()),
             Self::Float(number) => out.push_str(&float(*number)),
@@ -208,8 +240,9 @@ impl Value {
     }
 
     /// The name of its type, for messages.
-    pub const fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &'static str {
         match self {
+            Self::Omitted(value) => value.kind(),
             Self::Missing | Self::Nil => "nil",
             Self::Bool(_) => "bool",
             Self::Int(_) => "int64",
