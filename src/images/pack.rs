@@ -1,6 +1,8 @@
 //! Layers to blobs: each once for each form, ever.
 
 use std::io::{self, Write};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cache::{LayerId, Snapshot, Store, StoreError, TarOptions, write_tar};
 use image::compress::{BlobWriter, Compression};
@@ -33,6 +35,9 @@ pub struct Packed {
     pub descriptor: Descriptor,
 }
 
+/// Layers that are packed at once.
+const LAYERS_AT_ONCE: usize = 2;
+
 /// The domain of memos that say which blob a base image's layer came in.
 const PULLED: &str = "blob of a pulled layer";
 
@@ -61,8 +66,52 @@ pub fn pack(
         let clamp = packing.clamp.filter(|_| position >= packing.base_layers);
         pack_layer(store, id, packing, clamp, cancel, progress)
     };
-    // Compressing uses all cores by itself; several layers at once keep them busy at the seams.
-    snapshot.layers.par_iter().enumerate().map(one).collect()
+    // Packing uses all cores by itself, if it is asked from a thread that is none of rayon's; two
+    // layers at once keep the cores busy at the seams.
+    let next = AtomicUsize::new(0);
+    let packed: Vec<OnceLock<Result<Packed, ImagesError>>> =
+        snapshot.layers.iter().map(|_| OnceLock::new()).collect();
+    std::thread::scope(|scope| {
+        for _ in 0..snapshot.layers.len().min(LAYERS_AT_ONCE) {
+            scope.spawn(|| {
+                while let Some((position, id)) = numbered(&snapshot.layers, &next) {
+                    let result = one((position, id));
+                    let failed = result.is_err();
+                    // Each position is handed out once.
+                    let _ = packed[position].set(result);
+                    if failed {
+                        next.store(snapshot.layers.len(), Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    // A layer that nobody came to stands behind one that failed.
+    packed
+        .into_iter()
+        .map(|slot| slot.into_inner().unwrap_or(Err(ImagesError::Cancelled)))
+        .fold(Ok(Vec::new()), first_failure)
+}
+
+/// The next layer that nobody packs yet.
+fn numbered<'a>(layers: &'a [LayerId], next: &AtomicUsize) -> Option<(usize, &'a LayerId)> {
+    let position = next.fetch_add(1, Ordering::Relaxed);
+    layers.get(position).map(|id| (position, id))
+}
+
+/// Collects, and prefers a failure with a cause to the layers that were left out because of it.
+fn first_failure(
+    so_far: Result<Vec<Packed>, ImagesError>,
+    next: Result<Packed, ImagesError>,
+) -> Result<Vec<Packed>, ImagesError> {
+    match (so_far, next) {
+        (Ok(mut packed), Ok(one)) => {
+            packed.push(one);
+            Ok(packed)
+        }
+        (Ok(_) | Err(ImagesError::Cancelled), Err(error)) => Err(error),
+        (Err(error), _) => Err(error),
+    }
 }
 
 fn pack_layer(
