@@ -42,7 +42,7 @@ pub fn run(args: &ImportArgs, home: &Home) -> anyhow::Result<u8> {
         let file = File::open(&args.source).map_err(|error| unreadable(&shown, &error))?;
         unpack(&store, file, &shown)?
     };
-    let now = crate::time::now();
+    let now = created()?;
     config.created = Some(now.clone());
     config.history = vec![History {
         created: Some(now),
@@ -56,6 +56,25 @@ pub fn run(args: &ImportArgs, home: &Home) -> anyhow::Result<u8> {
         .map_err(|error| error.failure())?;
     writeln!(std::io::stdout(), "{}", sealed.id)?;
     Ok(0)
+}
+
+/// When the image is said to be made: now, or what SOURCE_DATE_EPOCH says (reproducible-builds.org).
+fn created() -> Result<String, Failure> {
+    let Some(epoch) = std::env::var_os("SOURCE_DATE_EPOCH") else {
+        return Ok(crate::time::now());
+    };
+    let seconds = epoch.to_str().and_then(|text| text.parse().ok());
+    seconds
+        .and_then(|seconds| image::time::rfc3339(seconds, 0))
+        .ok_or_else(|| {
+            Failure::new(
+                Class::Yours,
+                format!(
+                    "SOURCE_DATE_EPOCH is no number of seconds: {}",
+                    epoch.display()
+                ),
+            )
+        })
 }
 
 /// The configuration that instructions make of nothing.

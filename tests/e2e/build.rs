@@ -42,7 +42,7 @@ fn mounts_of_a_step_leave_nothing_behind() {
             "FROM base:1\n\
              RUN --mount=type=secret,id=token --mount=type=bind,source=bound,target=/b \
                  --mount=type=tmpfs,target=/t --mount=type=cache,target=/c \
-                 cp /b/file /kept && test \"$(cat /run/secrets/token)\" = s3cret && touch /t/x /c/x\n\
+                 cp /b/file /kept && test \"$(tr a-z b-za < /run/secrets/token)\" = t3dsfu && touch /t/x /c/x\n\
              RUN --mount=type=cache,target=/c ls /c > /listed\n\
              RUN --network=none ip addr > /addresses || true\n",
             &["--secret", &secret],
