@@ -100,7 +100,7 @@ fn a_step_that_leaves_the_same_keeps_what_follows() {
     };
     let dockerfile = |comment: &str| {
         format!(
-            "FROM base:1\nRUN echo x > /x # {comment}\nRUN date +%N > /stamp\nRUN cat /stamp > /copy\n"
+            "FROM base:1\nRUN echo x > /x # {comment}\nRUN head -c 8 /dev/urandom | md5sum > /stamp\nRUN cat /stamp > /copy\n"
         )
     };
     place.build(&dockerfile("one"), &[]).ok();
@@ -115,7 +115,7 @@ fn forcing_runs_everything_and_the_filter_only_its_stage() {
     let Some(place) = Place::with_base() else {
         return;
     };
-    let dockerfile = "FROM base:1 AS one\nRUN date +%N > /one\nFROM base:1 AS two\nRUN date +%N > /two\n\
+    let dockerfile = "FROM base:1 AS one\nRUN head -c 8 /dev/urandom | md5sum > /one\nFROM base:1 AS two\nRUN head -c 8 /dev/urandom | md5sum > /two\n\
                       FROM base:1\nCOPY --from=one /one /\nCOPY --from=two /two /\n";
     place.build(dockerfile, &[]).ok();
     let (one, two) = (place.sh("cat /one"), place.sh("cat /two"));
