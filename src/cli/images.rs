@@ -114,7 +114,7 @@ pub struct LoadArgs {
     /// File [default: standard input]
     #[arg(short, long, value_name = "FILE")]
     pub input: Option<PathBuf>,
-    /// Print nothing
+    /// Show no progress
     #[arg(short, long)]
     pub quiet: bool,
 }

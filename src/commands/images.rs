@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 
 use cache::images::UsedBy;
-use cache::{Kind, Store, StoredImage};
+use cache::{Store, StoredImage};
 use image::{Digest, ImageRef};
 
 use crate::cli::images::{HistoryArgs, ImagesArgs, RmiArgs, TagArgs};
 use crate::columns::{Columns, Row, ellipsis, size};
 use crate::export::parse_name;
 use crate::home::{Home, store_failure};
-use crate::images::{find, image_failure, load};
+use crate::images::{content_size, find, image_failure, load};
 use crate::output::print;
 use crate::report::{Class, Failure};
 use crate::time::{ago, shown, written};
@@ -334,20 +334,11 @@ fn layer_sizes(
     let mut sizes = Vec::with_capacity(snapshot.layers.len());
     for (id, descriptor) in snapshot.layers.iter().zip(&manifest.layers) {
         sizes.push(match store.layer(id) {
-            Ok(layer) => layer.index.iter().map(|entry| entry_size(&entry)).sum(),
+            Ok(layer) => content_size(&layer),
             Err(_) => descriptor.size,
         });
     }
     Ok(sizes)
-}
-
-const fn entry_size(entry: &cache::Entry) -> u64 {
-    match entry.kind {
-        Kind::File {
-            size, link: None, ..
-        } => size,
-        _ => 0,
-    }
 }
 
 #[cfg(test)]

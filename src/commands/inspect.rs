@@ -78,7 +78,7 @@ fn document(store: &Store, stored: &StoredImage) -> Result<Json, Failure> {
         ("AttachStdout", json!(false)),
         ("AttachStderr", json!(false)),
     ]);
-    let mut given = |fields: &mut Map<String, Json>, name: &str, empty: bool, value: Json| {
+    let given = |fields: &mut Map<String, Json>, name: &str, empty: bool, value: Json| {
         if !empty {
             fields.insert(name.to_owned(), value);
         }

@@ -1,10 +1,12 @@
 //! One file for each command, or for a few that are one idea.
 
+mod archives;
 mod build;
 mod doctor;
 mod images;
 mod import;
 mod inspect;
+mod registries;
 mod run;
 mod shell;
 mod store;
@@ -31,6 +33,9 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Rmi(args) => images::remove(&args, &home),
         Command::History(args) => images::history(&args, &home),
         Command::Inspect(args) => inspect::run(&args, &home),
-        Command::Save(_) | Command::Load(_) | Command::Pull(_) | Command::Push(_) => todo!(),
+        Command::Save(args) => archives::save(&args, &home),
+        Command::Load(args) => archives::load(&args, &home),
+        Command::Pull(args) => registries::pull(&args, &home),
+        Command::Push(args) => registries::push(&args, &home),
     }
 }

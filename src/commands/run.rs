@@ -18,7 +18,7 @@ use solver::op::NetworkMode;
 use crate::cli::build::Progress as Mode;
 use crate::cli::run::RunArgs;
 use crate::home::{Home, store_failure};
-use crate::images::{Images, snapshot};
+use crate::images::{Images, load_host, resolved, snapshot};
 use crate::progress::Progress;
 use crate::report::{Class, Failure};
 use crate::stop::Signals;
@@ -60,8 +60,8 @@ fn start(args: &RunArgs, home: &Home) -> Result<u8, Failure> {
     });
     let images = Images::new(&store, args.pull == "always", &cancel.asked());
     let platform = Platform::host();
-    let resolved = match store.image(&args.image) {
-        Ok(known) if args.pull != "always" => local(&images, &known, &platform)?,
+    let image = match store.image(&args.image) {
+        Ok(known) if args.pull != "always" => resolved(&known, load_host(&store, &known)?),
         _ if args.pull == "never" => {
             return Err(Failure::new(
                 ENGINE,
@@ -78,12 +78,12 @@ fn start(args: &RunArgs, home: &Home) -> Result<u8, Failure> {
                 }
             })?,
     };
-    let (stack, _pins) = snapshot(&images, &resolved, &progress, &cancel.asked())?;
+    let (stack, _pins) = snapshot(&images, &image, &progress, &cancel.asked())?;
     progress.finish();
     let folder = Folder::new(&store, args.name.as_deref())?;
     let spec = spec(
         args,
-        &resolved.config,
+        &image.config,
         &folder,
         &volumes,
         stack.layers.iter().map(|id| store.layer_fs(id)).collect(),
@@ -143,36 +143,6 @@ fn refuse(args: &RunArgs) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// An image that the store has.
-fn local(
-    images: &Images,
-    known: &cache::images::StoredImage,
-    platform: &Platform,
-) -> Result<frontend::plan::ResolvedImage, Failure> {
-    let loaded =
-        crate::images::load(images.store(), known, None).map_err(|error| error.failure())?;
-    let loaded = loaded.ok_or_else(|| {
-        Failure::new(
-            ENGINE,
-            format!("the image {} has nothing for {platform}", known.short_id()),
-        )
-    })?;
-    let name = known
-        .names
-        .first()
-        .cloned()
-        .unwrap_or_else(|| known.short_id());
-    Ok(frontend::plan::ResolvedImage {
-        origin: match known.names.first() {
-            Some(name) => solver::op::ImageOrigin::Registry(name.clone()),
-            None => solver::op::ImageOrigin::Store,
-        },
-        reference: name,
-        manifest: loaded.manifest_digest,
-        config: loaded.config,
-    })
 }
 
 fn spec(

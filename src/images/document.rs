@@ -2,7 +2,9 @@
 
 use cache::Store;
 use cache::images::StoredImage;
+use frontend::plan::ResolvedImage;
 use image::{Descriptor, Digest, Document, ImageConfig, Manifest, Platform};
+use solver::op::ImageOrigin;
 
 use super::ImagesError;
 
@@ -26,32 +28,43 @@ pub fn load(
     image: &StoredImage,
     platform: Option<&Platform>,
 ) -> Result<Option<Loaded>, ImagesError> {
-    let shown = || {
-        image
-            .names
-            .first()
-            .cloned()
-            .unwrap_or_else(|| image.short_id())
-    };
-    let mut digest = image.manifest;
+    let shown = image.names.first().cloned();
+    let shown = shown.unwrap_or_else(|| image.short_id());
+    load_root(store, image.manifest, &shown, platform)
+}
+
+/// As [`load`], of the image with this manifest or index.
+pub fn load_root(
+    store: &Store,
+    root: Digest,
+    shown: &str,
+    platform: Option<&Platform>,
+) -> Result<Option<Loaded>, ImagesError> {
+    let mut digest = root;
     // An index may hold an index; nobody nests them deeper.
     for _ in 0..3 {
         match read(store, &digest)? {
             Document::Index(index) => {
                 let host = Platform::host();
-                match index.choose(platform.unwrap_or(&host)) {
-                    Ok(chosen) => digest = chosen.digest,
-                    Err(_) => return Ok(None),
+                let only = || {
+                    let mut images = index.images();
+                    let first = images.next();
+                    first.filter(|_| platform.is_none() && images.next().is_none())
+                };
+                let chosen = index.choose(platform.unwrap_or(&host)).ok().or_else(only);
+                match chosen {
+                    Some(chosen) => digest = chosen.digest,
+                    None => return Ok(None),
                 }
             }
             Document::Manifest(manifest) => {
-                let config = config(store, &shown(), &manifest.config)?;
+                let config = config(store, shown, &manifest.config)?;
                 if platform.is_some_and(|wanted| !config.platform().serves(wanted)) {
                     return Ok(None);
                 }
                 if config.rootfs.diff_ids.len() != manifest.layers.len() {
                     return Err(ImagesError::Damaged {
-                        image: shown(),
+                        image: shown.to_owned(),
                         what: "its manifest and its configuration name different numbers of layers"
                             .to_owned(),
                     });
@@ -67,9 +80,23 @@ pub fn load(
         }
     }
     Err(ImagesError::Damaged {
-        image: shown(),
+        image: shown.to_owned(),
         what: "its index is nested too deeply".to_owned(),
     })
+}
+
+/// An image of the store as the base of a build or a container.
+pub fn resolved(stored: &StoredImage, loaded: Loaded) -> ResolvedImage {
+    let name = stored.names.first();
+    ResolvedImage {
+        origin: match name {
+            Some(name) => ImageOrigin::Registry(name.clone()),
+            None => ImageOrigin::Store,
+        },
+        reference: name.cloned().unwrap_or_else(|| stored.short_id()),
+        manifest: loaded.manifest_digest,
+        config: loaded.config,
+    }
 }
 
 fn read(store: &Store, digest: &Digest) -> Result<Document, ImagesError> {

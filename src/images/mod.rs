@@ -1,10 +1,12 @@
 //! Images as commands see them: found in the store or a registry, made from what a build left, and
 //! packed for those who want blobs.
 
+mod complete;
 mod document;
 mod pack;
 mod resolve;
 mod seal;
+mod send;
 mod unpack;
 
 use std::sync::Arc;
@@ -14,9 +16,11 @@ use image::registry::{Client, DockerCredentials, Options};
 use image::{Digest, DocumentError};
 use solver::Cancel;
 
-pub use document::{Loaded, load};
-pub use pack::{Packing, pack};
-pub use seal::seal;
+pub use complete::complete;
+pub use document::{Loaded, load, load_root, resolved};
+pub use pack::{Packing, pack, remember};
+pub use seal::{content_size, seal};
+pub use send::send;
 pub use unpack::snapshot;
 
 use crate::report::{Class, Failure};

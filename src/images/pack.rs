@@ -124,7 +124,12 @@ fn pack_layer(
 ) -> Result<Packed, ImagesError> {
     let layer = store.layer(id)?;
     let blobs = store.blobs();
-    if let Some(diff_id) = layer.diff_id
+    // With a clamp only what was unpacked from an archive is what it was.
+    let diff_id = match clamp {
+        None => store.diff_id(id)?,
+        Some(_) => layer.diff_id,
+    };
+    if let Some(diff_id) = diff_id
         && let Some(known) = store.memo(PULLED, &diff_id.to_string())?
         && let Ok(descriptor) = serde_json::from_slice::<Descriptor>(&known)
     {
@@ -169,7 +174,7 @@ fn pack_layer(
         Ok::<Digest, ImagesError>(blob.digest)
     })?;
     let blob = made.ok_or(ImagesError::Cancelled)?;
-    if let Some(diff_id) = layer.diff_id.filter(|diff_id| *diff_id != blob.diff_id) {
+    if let Some(diff_id) = diff_id.filter(|diff_id| *diff_id != blob.diff_id) {
         // The tar that it was unpacked from was written by somebody else; ours has other bytes.
         return Err(ImagesError::MissingLayer(diff_id.0));
     }

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use cache::Snapshot;
 use cache::images::NewImage;
 use frontend::plan::{ImageName, ImageResolver, ResolveError, ResolvedImage};
 use image::layout::LayoutDir;
@@ -11,6 +12,17 @@ use image::{Descriptor, Digest, Document, ImageConfig, ImageRef, Manifest, Platf
 use solver::op::ImageOrigin;
 
 use super::Images;
+
+/// What a registry has under a name.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Digest of the manifest or index.
+    pub root: Digest,
+    /// The manifest for the platform.
+    pub manifest: Manifest,
+    /// What a build or a container needs of it.
+    pub resolved: ResolvedImage,
+}
 
 impl ImageResolver for Images {
     fn resolve(
@@ -63,6 +75,15 @@ impl Images {
         reference: &ImageRef,
         platform: &Platform,
     ) -> Result<ResolvedImage, ResolveError> {
+        let found = self.ask(reference, platform)?;
+        self.keep(reference, &found, None)
+            .map_err(|error| fail(error.to_string(), error.cure()))?;
+        Ok(found.resolved)
+    }
+
+    /// Asks the registry what a name stands for, and keeps the documents among the blobs; the name
+    /// is not given to it yet.
+    pub fn ask(&self, reference: &ImageRef, platform: &Platform) -> Result<Found, ResolveError> {
         let told = |error: RegistryError| registry_failure(reference, &error);
         let blobs = self.store.blobs();
         let keep = |bytes: &[u8]| {
@@ -100,49 +121,54 @@ impl Images {
             .map_err(told)?;
         keep(&bytes)?;
         let config = parse_config(reference, &bytes, &manifest)?;
-        self.name(
-            reference,
-            root.descriptor.digest,
-            digest,
-            &manifest,
-            &config,
-        )
-        .map_err(|error| fail(error.to_string(), error.cure()))?;
-        Ok(ResolvedImage {
-            reference: reference.to_string(),
-            origin: ImageOrigin::Registry(reference.to_string()),
-            manifest: digest,
-            config,
+        Ok(Found {
+            root: root.descriptor.digest,
+            manifest,
+            resolved: ResolvedImage {
+                reference: reference.to_string(),
+                origin: ImageOrigin::Registry(reference.to_string()),
+                manifest: digest,
+                config,
+            },
         })
     }
 
     /// Remembers what a name stands for, so that the next build asks nobody.
-    fn name(
+    pub fn keep(
         &self,
         reference: &ImageRef,
-        root: Digest,
-        digest: Digest,
-        manifest: &Manifest,
-        config: &ImageConfig,
+        found: &Found,
+        snapshot: Option<&Snapshot>,
     ) -> Result<(), cache::StoreError> {
-        let mut needed: Vec<Digest> = manifest.layers.iter().map(|layer| layer.digest).collect();
-        needed.push(digest);
+        let layers = &found.manifest.layers;
+        let mut needed: Vec<Digest> = layers.iter().map(|layer| layer.digest).collect();
+        needed.push(found.resolved.manifest);
+        let config = &found.resolved.config;
         let created = config
             .created
             .as_deref()
             .and_then(image::time::parse_rfc3339)
             .unwrap_or_default();
+        let size = match snapshot {
+            Some(snapshot) => super::seal::sizes(&self.store, snapshot)?.iter().sum(),
+            None => layers.iter().map(|layer| layer.size).sum(),
+        };
         let image = NewImage {
-            manifest: root,
-            config: manifest.config.digest,
+            manifest: found.root,
+            config: found.manifest.config.digest,
             blobs: &needed,
-            snapshot: None,
-            size: manifest.layers.iter().map(|layer| layer.size).sum(),
+            snapshot,
+            size,
             created,
         };
-        super::pack::remember(&self.store, config, manifest)?;
-        self.store
-            .add_image(&image, std::slice::from_ref(reference))
+        super::pack::remember(&self.store, config, &found.manifest)?;
+        // The digest is a name too: the one that the registry knows it by.
+        let names = [reference.clone(), reference.at_digest(found.root)];
+        let names = match reference.digest {
+            Some(_) => &names[..1],
+            None => &names[..],
+        };
+        self.store.add_image(&image, names)
     }
 
     fn in_layout(&self, text: &str, platform: &Platform) -> Result<ResolvedImage, ResolveError> {

@@ -2,7 +2,7 @@
 //! and with that it has an id.
 
 use cache::images::NewImage;
-use cache::{Kind, Layer, Snapshot, Store};
+use cache::{Kind, Layer, Snapshot, Store, StoreError};
 use image::manifest::media_type;
 use image::{Descriptor, Digest, ImageConfig, ImageRef, Manifest};
 use solver::Cancel;
@@ -56,11 +56,7 @@ pub fn seal(
         },
         names,
     )?;
-    Ok(Sealed {
-        id,
-        manifest,
-        config,
-    })
+    Ok(Sealed { id, manifest })
 }
 
 /// An image of the store.
@@ -70,8 +66,6 @@ pub struct Sealed {
     pub id: Digest,
     /// Digest of its manifest in the store.
     pub manifest: Digest,
-    /// Its configuration.
-    pub config: ImageConfig,
 }
 
 /// The configuration with the digests of the stack's layers, and the layers' sizes in bytes.
@@ -83,20 +77,21 @@ pub fn seal_config(
 ) -> Result<(ImageConfig, Vec<u64>), ImagesError> {
     let mut config = config.clone();
     config.rootfs.diff_ids = diff_ids(store, snapshot, cancel)?;
-    let sizes = snapshot
-        .layers
-        .iter()
-        .map(|id| Ok(content_size(&*store.layer(id)?)))
-        .collect::<Result<_, ImagesError>>()?;
-    Ok((config, sizes))
+    Ok((config, sizes(store, snapshot)?))
+}
+
+/// Bytes of the files of each layer of a stack, lowest first.
+pub fn sizes(store: &Store, snapshot: &Snapshot) -> Result<Vec<u64>, StoreError> {
+    let size = |id| Ok(content_size(&*store.layer(id)?));
+    snapshot.layers.iter().map(size).collect()
 }
 
 /// Bytes of the files of a layer.
-fn content_size(layer: &Layer) -> u64 {
+pub fn content_size(layer: &Layer) -> u64 {
     let size = |entry: cache::Entry| match entry.kind {
-        Kind::File {
-            size, link: None, ..
-        } => size,
+        Kind::File { size, link, .. } if link.as_ref().is_none_or(|first| *first == entry.path) => {
+            size
+        }
         _ => 0,
     };
     layer.index.iter().map(size).sum()

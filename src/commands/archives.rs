@@ -1,0 +1,243 @@
+//! `save` and `load`: images in files.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, IsTerminal, Read, Write};
+use std::path::Path;
+
+use cache::images::NewImage;
+use cache::{Store, StoredImage};
+use image::blob::reachable;
+use image::layout::{ArchiveKind, NamedImage};
+use image::{Digest, ImageRef};
+
+use crate::cli::build::Progress as Mode;
+use crate::cli::images::{LoadArgs, SaveArgs};
+use crate::export::{Destination, unwritable};
+use crate::home::{Home, store_failure};
+use crate::images::{Images, complete, find, load_root, remember};
+use crate::output::{archive_failure, print};
+use crate::progress::{Progress, Task};
+use crate::report::{Class, Failure};
+
+/// Bytes between two reports of how far it is.
+const REPORT_EVERY: u64 = 4 << 20;
+
+/// Writes images to an archive that docker and OCI tools load.
+pub fn save(args: &SaveArgs, home: &Home) -> anyhow::Result<u8> {
+    let dest = args.output.as_deref();
+    let store = home.enter_and_open()?;
+    let cancel = crate::stop::on_signal();
+    let progress = Progress::new(Mode::Auto);
+    let images = Images::new(&store, false, &cancel);
+    let wanted = args
+        .images
+        .iter()
+        .map(|text| Ok((find(&store, text)?, text)))
+        .collect::<Result<Vec<(StoredImage, _)>, Failure>>()?;
+    // Refuses a terminal before layers are packed for nothing.
+    let mut destination = Destination::open(dest)?;
+    let written = (|| {
+        let mut named: Vec<NamedImage> = Vec::new();
+        for (stored, text) in &wanted {
+            let descriptor = complete(&images, stored, &progress, &cancel)?;
+            let name = name_of(stored, text);
+            let same = named
+                .iter_mut()
+                .find(|image| image.descriptor.digest == descriptor.digest);
+            match same {
+                Some(image) => {
+                    image.names.extend(name);
+                    image.names.sort();
+                    image.names.dedup();
+                }
+                None => named.push(NamedImage {
+                    descriptor,
+                    names: Vec::from_iter(name),
+                }),
+            }
+        }
+        let mut writer = BufWriter::with_capacity(1 << 20, &mut destination);
+        image::layout::save(&mut writer, ArchiveKind::Docker, &named, &store.blobs())
+            .map_err(|error| archive_failure(dest, &error))?;
+        writer
+            .flush()
+            .map_err(|error| unwritable(dest.unwrap_or_else(|| Path::new("-")), &error))
+    })();
+    if let Err(failure) = written {
+        destination.discard();
+        return Err(failure.into());
+    }
+    destination.finish()?;
+    progress.finish();
+    Ok(0)
+}
+
+/// The name by which an image was asked for; none if it was by its id.
+fn name_of(stored: &StoredImage, text: &str) -> Option<ImageRef> {
+    let name: ImageRef = text.parse().ok()?;
+    let is_tag = name.tag.is_some() && name.digest.is_none();
+    (is_tag && stored.names.contains(&name.to_string())).then_some(name)
+}
+
+/// Reads the images of an archive.
+pub fn load(args: &LoadArgs, home: &Home) -> anyhow::Result<u8> {
+    let shown = args.input.as_deref().map_or_else(
+        || "standard input".to_owned(),
+        |path| path.display().to_string(),
+    );
+    let store = home.enter_and_open()?;
+    let progress = Progress::new(if args.quiet { Mode::Quiet } else { Mode::Auto });
+    let cancel = crate::stop::on_signal();
+    let task = progress.task(format!("reading {shown}"));
+    let read = match args.input.as_deref() {
+        Some(path) if path != Path::new("-") => File::open(path)
+            .map_err(|error| unreadable(&shown, &error))
+            .and_then(|file| {
+                let total = file.metadata().map_or(0, |meta| meta.len());
+                read(&store, Counted::new(file, total, &task, &cancel), &shown)
+            }),
+        _ if std::io::stdin().is_terminal() => Err(Failure::new(
+            Class::Refused,
+            "there is no archive on standard input",
+        )
+        .help("give one with -i FILE, or redirect standard input")),
+        _ => read(
+            &store,
+            Counted::new(std::io::stdin(), 0, &task, &cancel),
+            &shown,
+        ),
+    };
+    let images = match read {
+        Ok(images) => images,
+        Err(failure) => {
+            task.failed(&failure.title);
+            progress.finish();
+            // What came of it before it failed is nobody's.
+            drop(store.collect_garbage());
+            return Err(failure.into());
+        }
+    };
+    task.done();
+    progress.finish();
+    for image in images {
+        let id = keep(&store, &image)?;
+        let mut said: String = image
+            .names
+            .iter()
+            .map(|name| format!("Loaded image: {}\n", name.familiar()))
+            .collect();
+        if said.is_empty() {
+            said = format!("Loaded image ID: {id}\n");
+        }
+        print(&said)?;
+    }
+    Ok(0)
+}
+
+fn read(
+    store: &Store,
+    from: Counted<'_, impl Read>,
+    shown: &str,
+) -> Result<Vec<NamedImage>, Failure> {
+    let cancel = from.cancel.clone();
+    let from = BufReader::with_capacity(1 << 18, from);
+    let images = image::layout::load(from, &store.blobs()).map_err(|error| {
+        if cancel.is_cancelled() {
+            return Failure::new(Class::Interrupted, "stopped");
+        }
+        let cause = Failure::from_error(Class::Refused, &error);
+        let mut failure = Failure::new(Class::Refused, format!("cannot load {shown}"));
+        failure.causes = std::iter::once(cause.title).chain(cause.causes).collect();
+        failure
+    })?;
+    if images.is_empty() {
+        return Err(Failure::new(
+            Class::Refused,
+            format!("cannot load {shown}: it holds no image"),
+        ));
+    }
+    Ok(images)
+}
+
+/// Stores an image of an archive, whose blobs are in the store already; its id.
+fn keep(store: &Store, image: &NamedImage) -> Result<Digest, Failure> {
+    let root = image.descriptor.digest;
+    let shown = image
+        .names
+        .first()
+        .map_or_else(|| root.to_string(), ImageRef::familiar);
+    let loaded = load_root(store, root, &shown, None)
+        .map_err(|error| error.failure())?
+        .ok_or_else(|| {
+            Failure::new(
+                Class::Refused,
+                format!("{shown} has nothing for {}", image::Platform::host()),
+            )
+        })?;
+    let blobs: Vec<Digest> = reachable(&store.blobs(), &image.descriptor)
+        .map_err(|error| Failure::from_error(Class::Refused, &error))?
+        .into_iter()
+        .map(|blob| blob.digest)
+        .collect();
+    let created = loaded.config.created.as_deref();
+    let new = NewImage {
+        manifest: root,
+        config: loaded.id,
+        blobs: &blobs,
+        snapshot: None,
+        size: loaded.manifest.layers.iter().map(|layer| layer.size).sum(),
+        created: created
+            .and_then(image::time::parse_rfc3339)
+            .unwrap_or_default(),
+    };
+    remember(store, &loaded.config, &loaded.manifest).map_err(|error| store_failure(&error))?;
+    let names: Vec<ImageRef> = image.names.clone();
+    store
+        .add_image(&new, &names)
+        .map_err(|error| store_failure(&error))?;
+    Ok(loaded.id)
+}
+
+fn unreadable(shown: &str, error: &std::io::Error) -> Failure {
+    let mut failure = Failure::new(Class::Refused, format!("cannot read {shown}"));
+    failure.causes = vec![error.to_string()];
+    failure
+}
+
+/// Says how far it is, and fails when somebody asks to stop.
+struct Counted<'a, R> {
+    inner: R,
+    task: &'a Task,
+    cancel: solver::Cancel,
+    total: u64,
+    done: u64,
+    reported: u64,
+}
+
+impl<'a, R> Counted<'a, R> {
+    fn new(inner: R, total: u64, task: &'a Task, cancel: &solver::Cancel) -> Self {
+        Self {
+            inner,
+            task,
+            cancel: cancel.clone(),
+            total,
+            done: 0,
+            reported: 0,
+        }
+    }
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.cancel.is_cancelled() {
+            return Err(std::io::Error::other("stopped"));
+        }
+        let count = self.inner.read(buffer)?;
+        self.done += count as u64;
+        if self.done - self.reported >= REPORT_EVERY {
+            self.reported = self.done;
+            self.task.advance("archive", self.done, self.total);
+        }
+        Ok(count)
+    }
+}
