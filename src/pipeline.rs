@@ -93,7 +93,8 @@ pub fn build(project: &Project, request: &Request, tools: &Tools<'_>) -> Result<
         launcher: None,
         registries: Some(tools.images.registries()),
     });
-    let records = Records::new(tools.store, project.identity());
+    let steps = plan.graph.iter().map(|(_, vertex)| vertex);
+    let records = Records::new(tools.store, project.identity()).with_steps(steps);
     let targets: Vec<VertexId> = plan.targets.iter().map(|target| target.root).collect();
     let options = Options {
         jobs: tools.jobs.map_or(Options::default().jobs, usize::from),

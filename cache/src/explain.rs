@@ -1,18 +1,23 @@
 //! Why a step had to run: what differs from the nearest earlier record.
 //!
-//! The nearest is, among the latest of the same project, stage and kind of step, the one with the
-//! fewest differing components; the same position counts more than the same age. Knows keys'
-//! components by their names only, as the solver writes them.
+//! What is compared is in [`nearest`]. Knows keys' components by their names only, as the solver
+//! writes them.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use solver::op::EnvOrigin;
 use solver::{KeyPreimage, Op, StateDigest, TreeDigest, Vertex};
 
 use crate::listings::{FileChange, FileChangeKind};
-use crate::records::{Remembered, maker, remembered, tombstone};
+use crate::records::{maker, remembered, tombstone};
 use crate::store::{Store, StoreError};
+
+mod nearest;
+
+use nearest::distance;
+pub(crate) use nearest::{Present, Written};
 
 /// Why there was no record for a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,11 +156,12 @@ fn printable(text: &str) -> String {
 
 impl Store {
     /// Why there is no record for `preimage`, which `vertex` of `project` needs.
-    pub fn explain(
+    pub(crate) fn explain(
         &self,
         project: &str,
         vertex: &Vertex,
         preimage: &KeyPreimage,
+        present: &Mutex<Present>,
     ) -> Result<Explanation, StoreError> {
         let key = preimage.key();
         let (gone, records) = self.database().read("find records", |connection| {
@@ -167,8 +173,10 @@ impl Store {
         if let Some(reason) = gone {
             return Ok(Explanation::Evicted { reason });
         }
+        let present = present.lock().unwrap_or_else(PoisonError::into_inner);
         let nearest = records
             .iter()
+            .filter(|record| present.may_be_earlier(record, vertex, preimage))
             .min_by_key(|record| distance(record, vertex, preimage));
         let Some(nearest) = nearest else {
             return Ok(Explanation::NeverBuilt);
@@ -185,7 +193,7 @@ impl Store {
 
     fn differences(
         &self,
-        earlier: &Remembered,
+        earlier: &crate::records::Remembered,
         vertex: &Vertex,
         preimage: &KeyPreimage,
     ) -> Result<Vec<Difference>, StoreError> {
@@ -223,7 +231,7 @@ impl Store {
         name: &str,
         old: Option<&str>,
         new: Option<&str>,
-        earlier: &Remembered,
+        earlier: &crate::records::Remembered,
         vertex: &Vertex,
     ) -> Result<Difference, StoreError> {
         let mut difference = Difference {
@@ -288,16 +296,6 @@ impl Store {
         };
         Ok(())
     }
-}
-
-/// How far a record is from what is wanted: components that differ; another position counts half.
-fn distance(record: &Remembered, vertex: &Vertex, preimage: &KeyPreimage) -> usize {
-    let (old, new) = (by_name(&record.preimage), by_name(preimage));
-    let changed = new
-        .iter()
-        .filter(|(name, value)| old.get(*name) != Some(value));
-    let gone = old.keys().filter(|name| !new.contains_key(*name));
-    2 * (changed.count() + gone.count()) + usize::from(record.step != vertex.meta.step)
 }
 
 fn by_name(preimage: &KeyPreimage) -> BTreeMap<&str, &str> {

@@ -9,7 +9,11 @@
 mod build;
 mod cache;
 mod errors;
+mod identity;
 mod images;
+mod kills;
 mod many;
 mod place;
 mod run;
+mod still;
+mod why;

@@ -322,3 +322,13 @@ pub fn base_tar() -> &'static Path {
         })
         .1
 }
+
+/// Whether the long tests are asked for.
+pub fn is_long() -> bool {
+    std::env::var_os("RBUILD_TEST_LONG").is_some_and(|value| value == "1")
+}
+
+/// How often something is tried, in the ordinary run and in the long one.
+pub fn rounds(ordinary: usize, long: usize) -> usize {
+    if is_long() { long } else { ordinary }
+}

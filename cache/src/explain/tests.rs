@@ -154,7 +154,7 @@ fn the_first_component_that_differs_is_named() {
             Some(component) => component.1 = value,
             None => changed.push((name, value)),
         }
-        let explained = records
+        let explained = Records::new(&store, "p")
             .explain(&vertex, &preimage("run", &changed))
             .unwrap();
         assert_eq!(Some(explained.as_str()), *line);
@@ -169,7 +169,7 @@ fn a_variable_that_is_gone_is_named_by_who_set_it() {
     let old = preimage("run", &[("args", MAKE), ("env V", "1")]);
     keep(&records, &before, &old, &Snapshot::new([]));
     let now = run("build", 2, &[]);
-    let line = records
+    let line = Records::new(&store, "p")
         .explain(&now, &preimage("run", &[("args", MAKE)]))
         .unwrap();
     assert_eq!(line, "ARG V is gone (it was 1)");
@@ -217,6 +217,7 @@ fn a_line_put_in_above_does_not_make_every_step_another_command() {
         &Snapshot::new([]),
     );
     // What was step 2 is step 3 now; step 2 is new and left a state that is known.
+    let records = Records::new(&store, "p");
     let mut inserted = Snapshot::new([]);
     inserted.state = state(9);
     keep(
@@ -239,6 +240,7 @@ fn a_base_image_and_an_eviction_are_named() {
     let from = |byte| preimage("image", &[("manifest", &digest(byte))]);
     let vertex = run("build", 1, &[]);
     keep(&records, &vertex, &from('a'), &Snapshot::new([]));
+    let records = Records::new(&store, "p");
     let line = records.explain(&vertex, &from('b')).unwrap();
     assert_eq!(
         line,
@@ -256,4 +258,32 @@ fn a_base_image_and_an_eviction_are_named() {
     let kept = records.explanation(&from('a').key()).unwrap();
     let json = serde_json::to_string(&kept).unwrap();
     assert_eq!(serde_json::from_str::<Explanation>(&json).unwrap(), kept);
+}
+
+#[test]
+fn another_step_of_the_same_build_is_not_what_it_was_before() {
+    let (_dir, store) = samples::store();
+    let named = |step, text: &str| {
+        let mut vertex = run("build", step, &[]);
+        vertex.meta.name = format!("[build {step}/4] RUN {text}");
+        vertex
+    };
+    let at = |args: &str| preimage("run", &[("args", args), ("user", "")]);
+    let first = Records::new(&store, "p");
+    for (step, text) in [(2, "one"), (3, "two")] {
+        let vertex = named(step, text);
+        let line = first.explain(&vertex, &at(text)).unwrap();
+        assert_eq!(line, "never built before");
+        keep(&first, &vertex, &at(text), &Snapshot::new([]));
+    }
+    // A line is put in between: it takes the position of one that is still there.
+    let graph = [named(2, "one"), named(3, "between"), named(4, "two")];
+    let second = Records::new(&store, "p").with_steps(graph.iter());
+    let line = second.explain(&graph[1], &at("between")).unwrap();
+    assert_eq!(line, "never built before");
+    // It takes the place of one that is gone.
+    let graph = [named(2, "one"), named(3, "instead")];
+    let third = Records::new(&store, "p").with_steps(graph.iter());
+    let line = third.explain(&graph[1], &at("instead")).unwrap();
+    assert_eq!(line, "the command changed: two → instead");
 }

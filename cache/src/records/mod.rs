@@ -9,13 +9,13 @@ mod preimage;
 mod rows;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use solver::traits::{Claim, FoundAll, NewRecord};
 use solver::{CacheKey, DefinitionKey, Found, KeyPreimage, ResultCache, StateDigest, Vertex};
 
 use crate::database::now;
-use crate::explain::Explanation;
+use crate::explain::{Explanation, Present, Written};
 use crate::layer::LayerId;
 use crate::leases::Lease;
 use crate::pins::Pin;
@@ -35,6 +35,7 @@ pub struct Records {
     project: String,
     used: Mutex<Used>,
     explained: Mutex<HashMap<CacheKey, Explanation>>,
+    present: Mutex<Present>,
 }
 
 #[derive(Debug, Default)]
@@ -52,7 +53,19 @@ impl Records {
             project: project.into(),
             used: Mutex::default(),
             explained: Mutex::default(),
+            present: Mutex::default(),
         }
+    }
+
+    /// Says which steps the build has, so that a miss is not explained by the record of another one.
+    #[must_use]
+    pub fn with_steps<'v>(self, steps: impl Iterator<Item = &'v Vertex>) -> Self {
+        self.present().steps = steps.map(Written::of).collect();
+        self
+    }
+
+    fn present(&self) -> MutexGuard<'_, Present> {
+        self.present.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Why `key` had no record, with all that differs, if [`explain`](ResultCache::explain) was asked.
@@ -192,11 +205,14 @@ impl ResultCache for Records {
         db.write("add a record", |transaction| {
             rows::store(transaction, record, &self.project).map_err(db.error("add a record"))
         })?;
+        self.present().made.insert(record.key);
         Ok(pin)
     }
 
     fn explain(&self, vertex: &Vertex, preimage: &KeyPreimage) -> Result<String, StoreError> {
-        let explanation = self.store.explain(&self.project, vertex, preimage)?;
+        let explanation = self
+            .store
+            .explain(&self.project, vertex, preimage, &self.present)?;
         let line = explanation.line();
         self.explained
             .lock()

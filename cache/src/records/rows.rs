@@ -168,6 +168,7 @@ pub(crate) fn split_stack(stack: &str) -> Vec<LayerId> {
 /// An earlier record, as an explanation sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Remembered {
+    pub(crate) key: CacheKey,
     pub(crate) preimage: KeyPreimage,
     pub(crate) step: u32,
     pub(crate) name: String,
@@ -183,14 +184,16 @@ pub(crate) fn remembered(
 ) -> rusqlite::Result<Vec<Remembered>> {
     const MANY: i64 = 64;
     let mut query = connection.prepare_cached(
-        "SELECT preimage, step, name, origins FROM records
+        "SELECT preimage, step, name, origins, key FROM records
          WHERE project = ?1 AND stage = ?2 AND kind = ?3
          ORDER BY created DESC, rowid DESC LIMIT ?4",
     )?;
     let rows = query.query_map(params![project, vertex.meta.stage, kind, MANY], |row| {
         let (step, name, origins) = (row.get(1)?, row.get(2)?, row.get::<_, String>(3)?);
         let preimage = preimage::read(row.get_ref(0)?.as_blob()?);
+        let key = CacheKey(row.get(4)?);
         Ok(preimage.map(|preimage| Remembered {
+            key,
             preimage,
             step,
             name,

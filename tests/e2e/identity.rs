@@ -1,0 +1,176 @@
+//! What is the same and what is not: bytes behind equal sizes and times, owners, copies of a
+//! project, and steps that leave what they left before.
+
+use std::fs;
+use std::process::Command;
+use std::time::SystemTime;
+
+use crate::place::{Place, is_long, rounds};
+
+const DOCKERFILE: &str = "FROM base:1\nCOPY src /src\nRUN cat /src/* > /all\n";
+
+fn built() -> Option<Place> {
+    let place = Place::with_base()?;
+    place.write("src/a", "0000\n");
+    place.write("src/b", "bbbb\n");
+    place.build(DOCKERFILE, &[]).ok();
+    Some(place)
+}
+
+fn set_time(place: &Place, name: &str, time: SystemTime) {
+    let file = fs::File::options()
+        .write(true)
+        .open(place.project().join(name))
+        .unwrap();
+    file.set_modified(time).unwrap();
+}
+
+/// A hundred times in the long run: other bytes, and everything that a scan can see is as before.
+#[test]
+fn other_bytes_of_the_same_size_and_time_are_a_miss() {
+    let Some(place) = built() else { return };
+    let file = place.project().join("src/a");
+    let time = fs::metadata(&file).unwrap().modified().unwrap();
+    let out = place.path("out");
+    let dest = format!("type=local,dest={}", out.display());
+    for round in 1..=rounds(8, 100) {
+        let text = format!("{round:04}\n");
+        match round % 3 {
+            // In place: the same inode.
+            0 => fs::write(&file, &text).unwrap(),
+            // Another file under the same name.
+            1 => {
+                place.write("new", &text);
+                fs::rename(place.project().join("new"), &file).unwrap();
+            }
+            // In place and at once after the scan of a build that saw something else.
+            _ => {
+                fs::write(&file, "xxxx\n").unwrap();
+                set_time(&place, "src/a", time);
+                place.build_again(&["-o", &dest]).ok();
+                fs::write(&file, &text).unwrap();
+            }
+        }
+        set_time(&place, "src/a", time);
+        place.build_again(&["-o", &dest]).ok();
+        let all = fs::read_to_string(out.join("all")).unwrap();
+        assert_eq!(all, format!("{text}bbbb\n"), "round {round}");
+    }
+}
+
+/// Written right after a build has looked, without anybody setting a time back: within one tick of
+/// the clock the time stays the same too.
+#[test]
+fn what_is_written_in_the_same_tick_is_seen() {
+    let Some(place) = built() else { return };
+    let file = place.project().join("src/a");
+    let out = place.path("out");
+    let dest = format!("type=local,dest={}", out.display());
+    for round in 0..rounds(5, 100) {
+        fs::write(&file, format!("{round:04}\n")).unwrap();
+        let writer = std::thread::spawn({
+            let file = file.clone();
+            move || {
+                for turn in 0..200 {
+                    fs::write(&file, format!("t{turn:03}\n")).unwrap();
+                }
+            }
+        });
+        // Whatever it saw, it says that it could not, or it has one whole state of the file.
+        let during = place.build_again(&[]);
+        assert!(matches!(during.code, 0 | 2 | 3), "{during:?}");
+        writer.join().unwrap();
+        place.build_again(&["-o", &dest]).ok();
+        let all = fs::read_to_string(out.join("all")).unwrap();
+        assert_eq!(all, "t199\nbbbb\n", "round {round}");
+    }
+}
+
+#[test]
+fn times_owners_and_the_place_of_a_project_do_not_count() {
+    let Some(place) = built() else { return };
+    let hit = |place: &Place, what: &str| {
+        let again = place.build_again(&[]).ok();
+        assert_eq!(again.ran(), Vec::<&str>::new(), "{what}: {}", again.err);
+    };
+    set_time(&place, "src/a", SystemTime::now());
+    hit(&place, "touch");
+    set_time(&place, "src/b", SystemTime::UNIX_EPOCH);
+    hit(&place, "an old time");
+
+    let chown =
+        |owner| std::os::unix::fs::chown(place.project().join("src/a"), owner, owner).is_ok();
+    if chown(Some(4242)) {
+        hit(&place, "another owner");
+    } else {
+        eprintln!("SKIPPED: another owner: only root can give files away");
+    }
+
+    // A copy elsewhere, as a fresh clone is: other inodes, times and directory order.
+    let project = place.project();
+    let elsewhere = place.path("elsewhere");
+    let status = Command::new("cp")
+        .args(["-r", project.to_str().unwrap(), elsewhere.to_str().unwrap()])
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let said = place
+        .rbuild(&[
+            "build",
+            "--progress=plain",
+            "-t",
+            "app",
+            elsewhere.to_str().unwrap(),
+        ])
+        .ok();
+    assert_eq!(said.ran(), Vec::<&str>::new(), "{}", said.err);
+}
+
+fn digest(bytes: &[u8]) -> u64 {
+    use std::hash::Hasher;
+    let mut hasher = std::hash::DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
+}
+
+/// Steps that run again and leave what they left: what follows comes from the cache, and the files
+/// are the same, with all their times.
+#[test]
+fn a_chain_is_cut_off_where_the_result_is_the_same() {
+    let Some(place) = Place::with_base() else {
+        return;
+    };
+    place.write("src/a", "1\n");
+    place.write("src/note", "1\n");
+    let dockerfile = |tool: &str, note: &str| {
+        format!(
+            "FROM base:1 AS tool\nRUN echo tool > /tool # {tool}\n\
+             FROM base:1\nCOPY src /src\nRUN wc -l < /src/note > /lines && rm /src/note # {note}\n\
+             RUN date +%N > /stamp\nCOPY --from=tool /tool /tool\nRUN cat /stamp /tool /lines > /all\n"
+        )
+    };
+    let tar = place.path("tar");
+    let dest = format!("type=tar,dest={}", tar.display());
+    let build = |text: &str| {
+        let said = place.build(text, &["-o", &dest]).ok();
+        let ran = said.ran().len();
+        (ran, digest(&fs::read(&tar).unwrap()), said.err)
+    };
+    let (ran, first, _) = build(&dockerfile("one", "one"));
+    assert!(ran >= 6);
+    // A RUN of another stage, and its result is copied.
+    let (ran, now, err) = build(&dockerfile("two", "one"));
+    assert_eq!((ran, now), (1, first), "{err}");
+    // A RUN in the same stage.
+    let (ran, now, err) = build(&dockerfile("two", "two"));
+    assert_eq!((ran, now), (1, first), "{err}");
+    // Both, and what a RUN rewrites to the same again.
+    let (ran, now, err) = build(&dockerfile("three", "three"));
+    assert_eq!((ran, now), (2, first), "{err}");
+    if is_long() {
+        for round in 0..20 {
+            let (ran, now, err) = build(&dockerfile(&format!("t{round}"), &format!("n{round}")));
+            assert_eq!((ran, now), (2, first), "{err}");
+        }
+    }
+}
