@@ -15,7 +15,7 @@ use crate::cli::images::{LoadArgs, SaveArgs};
 use crate::export::{Destination, unwritable};
 use crate::home::{Home, store_failure};
 use crate::images::{Images, complete, find, load_root, remember};
-use crate::output::{archive_failure, print};
+use crate::output::print;
 use crate::progress::{Progress, Task};
 use crate::report::{Class, Failure};
 
@@ -58,14 +58,13 @@ pub fn save(args: &SaveArgs, home: &Home) -> anyhow::Result<u8> {
         }
         let mut writer = BufWriter::with_capacity(1 << 20, &mut destination);
         image::layout::save(&mut writer, ArchiveKind::Docker, &named, &store.blobs())
-            .map_err(|error| archive_failure(dest, &error))?;
+            .map_err(|error| Failure::from_error(Class::System, &error))?;
         writer
             .flush()
             .map_err(|error| unwritable(dest.unwrap_or_else(|| Path::new("-")), &error))
     })();
     if let Err(failure) = written {
-        destination.discard();
-        return Err(failure.into());
+        return Err(destination.fail(failure).into());
     }
     destination.finish()?;
     progress.finish();

@@ -26,9 +26,7 @@ pub fn write(export: &Export<'_>, output: &Output) -> Result<Written, Failure> {
         Some(dest) => format!("[export] writing {}", dest.display()),
         None => "[export] writing to standard output".to_owned(),
     });
-    let failed = |error: image::layout::LayoutError| {
-        crate::output::archive_failure(output.dest.as_deref(), &error)
-    };
+    let failed = |error: image::layout::LayoutError| Failure::from_error(Class::System, &error);
     if !output.tar {
         let dir = output.dest.clone().unwrap_or_default();
         let layout = LayoutDir::create(&dir).map_err(failed)?;
@@ -46,15 +44,11 @@ pub fn write(export: &Export<'_>, output: &Output) -> Result<Written, Failure> {
         let flushed = writer.flush();
         drop(writer);
         if let Err(error) = written {
-            destination.discard();
-            return Err(failed(error));
+            return Err(destination.fail(failed(error)));
         }
         if let Err(error) = flushed {
-            destination.discard();
-            return Err(unwritable(
-                output.dest.as_deref().unwrap_or_else(|| "-".as_ref()),
-                &error,
-            ));
+            let dest = output.dest.as_deref().unwrap_or_else(|| "-".as_ref());
+            return Err(destination.fail(unwritable(dest, &error)));
         }
         destination.finish()?;
     }

@@ -9,7 +9,6 @@ use cache::{MergedTree, View};
 use super::{Destination, Export, Made, Written, unwritable};
 use crate::cli::value::{Output, OutputKind};
 use crate::home::store_failure;
-use crate::output::archive_failure;
 use crate::report::{Class, Failure};
 
 /// Writes the files of each platform: of several, each in a directory of its own.
@@ -32,9 +31,8 @@ pub fn write(export: &Export<'_>, output: &Output) -> Result<Written, Failure> {
         write_directory(export, output, &trees, split)?;
     } else {
         let mut destination = Destination::open(dest)?;
-        if let Err(failure) = write_tar(export, dest, &mut destination, &trees, split) {
-            destination.discard();
-            return Err(failure);
+        if let Err(failure) = write_tar(export, &mut destination, &trees, split) {
+            return Err(destination.fail(failure));
         }
         destination.finish()?;
     }
@@ -79,12 +77,11 @@ fn write_directory(
 
 fn write_tar(
     export: &Export<'_>,
-    dest: Option<&Path>,
     destination: &mut Destination,
     trees: &[Tree<'_>],
     split: bool,
 ) -> Result<(), Failure> {
-    let failed = |error: &(dyn std::error::Error + 'static)| archive_failure(dest, error);
+    let failed = |error: &(dyn std::error::Error + 'static)| Failure::from_error(Class::System, error);
     let out = BufWriter::with_capacity(1 << 20, destination);
     let mut tar = image::tar::Writer::new(out);
     for (made, view) in trees {

@@ -228,7 +228,12 @@ pub fn parse_name(text: &str) -> Result<ImageRef, Failure> {
 /// A file that takes its name when it is whole, or standard output.
 pub enum Destination {
     /// Standard output.
-    Stdout(io::Stdout),
+    Stdout {
+        /// Open for writing.
+        stdout: io::Stdout,
+        /// Whether its reader is gone.
+        unread: bool,
+    },
     /// A file beside the one that it becomes.
     File {
         /// Open for writing.
@@ -275,13 +280,16 @@ impl Destination {
                     .help("give dest=FILE, or redirect standard output"),
             );
         }
-        Ok(Self::Stdout(stdout))
+        Ok(Self::Stdout {
+            stdout,
+            unread: false,
+        })
     }
 
     /// Gives a file its name.
     pub fn finish(self) -> Result<(), Failure> {
         match self {
-            Self::Stdout(mut stdout) => stdout
+            Self::Stdout { mut stdout, .. } => stdout
                 .flush()
                 .map_err(|error| unwritable(Path::new("-"), &error)),
             Self::File { part, path, .. } => std::fs::rename(&part, &path).map_err(|error| {
@@ -291,11 +299,18 @@ impl Destination {
         }
     }
 
-    /// Removes what was written.
-    pub fn discard(self) {
-        if let Self::File { part, .. } = self {
-            // Nothing else can be done about a file that cannot be removed.
-            let _ = std::fs::remove_file(part);
+    /// Removes what was written; says why it is not whole. A reader that is gone explains all.
+    pub fn fail(self, failure: Failure) -> Failure {
+        match self {
+            Self::Stdout { unread: true, .. } => {
+                crate::output::failure(&io::ErrorKind::BrokenPipe.into())
+            }
+            Self::Stdout { .. } => failure,
+            Self::File { part, .. } => {
+                // Nothing else can be done about a file that cannot be removed.
+                let _ = std::fs::remove_file(part);
+                failure
+            }
         }
     }
 }
@@ -303,14 +318,18 @@ impl Destination {
 impl Write for Destination {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Stdout(stdout) => stdout.write(bytes),
+            Self::Stdout { stdout, unread } => stdout.write(bytes).inspect_err(|error| {
+                *unread |= error.kind() == io::ErrorKind::BrokenPipe;
+            }),
             Self::File { file, .. } => file.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::Stdout(stdout) => stdout.flush(),
+            Self::Stdout { stdout, unread } => stdout.flush().inspect_err(|error| {
+                *unread |= error.kind() == io::ErrorKind::BrokenPipe;
+            }),
             Self::File { file, .. } => file.flush(),
         }
     }
