@@ -81,7 +81,8 @@ fn write_tar(
     trees: &[Tree<'_>],
     split: bool,
 ) -> Result<(), Failure> {
-    let failed = |error: &(dyn std::error::Error + 'static)| Failure::from_error(Class::System, error);
+    let failed =
+        |error: &(dyn std::error::Error + 'static)| Failure::from_error(Class::System, error);
     let out = BufWriter::with_capacity(1 << 20, destination);
     let mut tar = image::tar::Writer::new(out);
     for (made, view) in trees {

@@ -14,6 +14,8 @@ mod images;
 mod kills;
 mod many;
 mod place;
+mod registry;
 mod run;
 mod still;
 mod why;
+mod transfer;
