@@ -120,11 +120,10 @@ pub fn load(args: &LoadArgs, home: &Home) -> anyhow::Result<u8> {
     progress.finish();
     for image in images {
         let id = keep(&store, &image)?;
-        let mut said: String = image
-            .names
-            .iter()
-            .map(|name| format!("Loaded image: {}\n", name.familiar()))
-            .collect();
+        let mut said = String::new();
+        for name in &image.names {
+            said.push_str(&format!("Loaded image: {}\n", name.familiar()));
+        }
         if said.is_empty() {
             said = format!("Loaded image ID: {id}\n");
         }

@@ -233,6 +233,7 @@ pub fn tag(args: &TagArgs, home: &Home) -> anyhow::Result<u8> {
 pub fn remove(args: &RmiArgs, home: &Home) -> anyhow::Result<u8> {
     let store = home.enter_and_open()?;
     let mut failures = Vec::new();
+    let mut missing = Vec::new();
     let mut is_gone = false;
     // A container in the foreground holds its files by a pin, and needs no image.
     let users = |_: &StoredImage| -> Option<UsedBy> { None };
@@ -249,6 +250,10 @@ pub fn remove(args: &RmiArgs, home: &Home) -> anyhow::Result<u8> {
                 }
                 print(&said)?;
             }
+            // By force what is not there is gone already.
+            Err(error @ cache::ImageError::Unknown(_)) if args.force => {
+                missing.push(image_failure(&error));
+            }
             Err(error) => failures.push(image_failure(&error)),
         }
     }
@@ -257,7 +262,13 @@ pub fn remove(args: &RmiArgs, home: &Home) -> anyhow::Result<u8> {
             .collect_garbage()
             .map_err(|error| store_failure(&error))?;
     }
-    Failure::all(failures).map_or(Ok(0), |failure| Err(failure.into()))
+    if let Some(failure) = Failure::all(failures) {
+        return Err(failure.into());
+    }
+    if let Some(failure) = Failure::all(missing) {
+        crate::report::report(&failure.into());
+    }
+    Ok(0)
 }
 
 /// Shows the steps that made an image, newest first.
@@ -302,7 +313,7 @@ pub fn history(args: &HistoryArgs, home: &Home) -> anyhow::Result<u8> {
         newest[0] = id(&loaded.id, args.no_trunc);
     }
     if args.quiet {
-        let ids: String = rows.iter().map(|row| format!("{}\n", row[0])).collect();
+        let ids: String = rows.iter().flat_map(|row| [&row[0], "\n"]).collect();
         print(&ids)?;
         return Ok(0);
     }

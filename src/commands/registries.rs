@@ -28,9 +28,7 @@ pub fn pull(args: &PullArgs, home: &Home) -> anyhow::Result<u8> {
     let progress = Progress::new(if args.quiet { Mode::Quiet } else { Mode::Auto });
     let images = Images::new(&store, true, &cancel);
     let before = store.image(&name.to_string()).ok();
-    let found = images
-        .ask(&name, &platform)
-        .map_err(|error| failure(error))?;
+    let found = images.ask(&name, &platform).map_err(failure)?;
     let (stack, _pins) = snapshot(&images, &found.resolved, &progress, &cancel)?;
     images
         .keep(&name, &found, Some(&stack))

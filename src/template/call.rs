@@ -1,6 +1,7 @@
 //! The functions of templates: Go's own, and those that docker adds.
 
 use std::cmp::Ordering;
+use std::fmt::Write as _;
 
 use super::value::{Value, quote};
 
@@ -340,7 +341,9 @@ fn escape_query(text: &str) -> String {
             b' ' => out.push('+'),
             b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
             byte if byte.is_ascii_alphanumeric() => out.push(char::from(byte)),
-            byte => out.push_str(&format!("%{byte:02X}")),
+            byte => {
+                let _ = write!(out, "%{byte:02X}");
+            }
         }
     }
     out
@@ -452,7 +455,11 @@ fn verb_text(verb: char, value: &Value, precision: Option<usize>) -> String {
             .and_then(char::from_u32)
             .unwrap_or('\u{fffd}')
             .to_string(),
-        ('x', Value::Text(text)) => text.bytes().map(|byte| format!("{byte:02x}")).collect(),
+        ('x', Value::Text(text)) => text.bytes().fold(String::new(), |mut hex, byte| {
+            // Writing to a text cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        }),
         ('t', Value::Bool(value)) => value.to_string(),
         ('f', Value::Float(number)) => format!("{number:.*}", precision.unwrap_or(6)),
         _ => wrong(),

@@ -74,6 +74,9 @@ fn blob_name(bytes: &[u8]) -> String {
     format!("blobs/sha256/{}", Digest::of(bytes).hex())
 }
 
+/// Changes the answer for a path.
+type Lie = fn(&str, &mut Vec<u8>);
+
 #[track_caller]
 fn refused(said: &Said) {
     assert!(
@@ -141,7 +144,7 @@ fn a_registry_that_lies_gives_no_image() {
     let Some(place) = Place::new() else { return };
     let layer = tar(&[("x", Kind::File, b"x")]);
     let (config, manifest) = documents(&layer, Digest::of(&layer));
-    let lies: [(&str, fn(&str, &mut Vec<u8>)); 4] = [
+    let lies: [(&str, Lie); 4] = [
         ("the layer has other bytes", |path, body| {
             if path.contains("/blobs/") && body.len() > 1000 {
                 body[600] ^= 1;
