@@ -22,8 +22,10 @@ pub(crate) struct Inventory {
     pub(crate) image_layers: HashSet<LayerId>,
     /// What living processes and containers have pinned.
     pub(crate) pinned: HashSet<String>,
-    /// Blobs that images name, and compressed forms of layers.
+    /// Blobs that images name.
     pub(crate) blobs: HashSet<Digest>,
+    /// Blobs that are compressed forms of layers.
+    pub(crate) forms: Vec<(LayerId, Digest)>,
     pub(crate) mounts: Vec<MountRow>,
     pub(crate) contexts: Vec<ContextFile>,
 }
@@ -105,8 +107,14 @@ impl Inventory {
             .map(|(_, object)| object)
             .collect();
         let blobs = connection
-            .prepare("SELECT digest FROM image_blobs UNION SELECT blob FROM forms")?
+            .prepare("SELECT digest FROM image_blobs")?
             .query_map([], |row| row.get(0).map(Digest::from_bytes))?
+            .collect::<Result<_, _>>()?;
+        let forms = connection
+            .prepare("SELECT layer, blob FROM forms")?
+            .query_map([], |row| {
+                Ok((LayerId(row.get(0)?), Digest::from_bytes(row.get(1)?)))
+            })?
             .collect::<Result<_, _>>()?;
         let mounts = connection
             .prepare(
@@ -130,6 +138,7 @@ impl Inventory {
             image_layers,
             pinned,
             blobs,
+            forms,
             mounts,
             contexts: contexts(store),
         })

@@ -180,12 +180,19 @@ impl Store {
         if !plan.garbage {
             return Ok(idle);
         }
+        let gone: HashSet<&LayerId> = plan.layers.iter().collect();
+        let forms: HashSet<&Digest> = inventory
+            .forms
+            .iter()
+            .filter_map(|(layer, blob)| (!gone.contains(layer)).then_some(blob))
+            .collect();
         for entry in std::fs::read_dir(&dir).map_err(StoreError::io("list", &dir))? {
             let name = entry.map_err(StoreError::io("list", &dir))?.file_name();
             let name = format!("sha256:{}", name.to_string_lossy());
             // What is not a blob is not ours to remove.
             if let Ok(digest) = name.parse::<Digest>()
                 && !inventory.blobs.contains(&digest)
+                && !forms.contains(&digest)
                 && !inventory.pinned.contains(&name)
             {
                 idle.push(digest);

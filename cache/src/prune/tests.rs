@@ -339,3 +339,20 @@ fn a_store_cannot_be_made_on_a_full_disk() {
         assert!(!root.join("store.json").exists());
     });
 }
+
+#[test]
+fn the_compressed_forms_of_a_layer_go_with_it() {
+    let (_dir, store) = samples::store();
+    let (_, made) = record(&store, "a", &Snapshot::new([]), 1);
+    let layer = made.layers[0].clone();
+    let blob = store.blobs().put_bytes(b"compressed").unwrap();
+    store
+        .blobs()
+        .set_form(&layer, "gzip", &blob, b"{}")
+        .unwrap();
+    let root = store.root().to_owned();
+    drop(store);
+    let store = Store::open(StoreOptions::new(&root)).unwrap();
+    let pruned = store.prune(&everything()).unwrap();
+    assert_eq!((pruned.layers, pruned.blobs), (1, 1));
+}
