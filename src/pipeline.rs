@@ -12,6 +12,7 @@ use frontend::{BuildPlan, Dockerfile};
 use solver::schedule::{Options, Solution, SolveError, solve};
 use solver::{CacheKey, Cancel, EventSink, Op, VertexId};
 
+use crate::images::Dated;
 use crate::progress::Progress;
 use crate::project::{Filter, Project, ignore_of};
 use crate::report::{Class, Failure, Source};
@@ -69,7 +70,12 @@ pub fn parse(source: &Source) -> Result<Dockerfile, Failure> {
 pub fn build(project: &Project, request: &Request, tools: &Tools<'_>) -> Result<Built, Failure> {
     let source = &project.source;
     let dockerfile = parse(source)?;
-    let plan = frontend::plan(&dockerfile, &request.plan, tools.images)
+    let resolver = Dated {
+        images: tools.images,
+        sources: new_executor(request, tools, HashMap::new()),
+        cancel: tools.cancel,
+    };
+    let plan = frontend::plan(&dockerfile, &request.plan, &resolver)
         .map_err(|error| plan_failure(error, source))?;
 
     let named = |(id, vertex): (VertexId, &solver::Vertex)| {
@@ -84,15 +90,7 @@ pub fn build(project: &Project, request: &Request, tools: &Tools<'_>) -> Result<
     }
 
     let contexts = open_contexts(project, request, tools.store, &plan)?;
-    let executor = Executor::new(ExecutorOptions {
-        store: tools.store.clone(),
-        contexts: contexts.clone(),
-        secrets: request.secrets.clone(),
-        ssh_agents: request.ssh_agents.clone(),
-        host_certs: tools.host_certs.clone(),
-        launcher: None,
-        registries: Some(tools.images.registries()),
-    });
+    let executor = new_executor(request, tools, contexts.clone());
     let steps = plan.graph.iter().map(|(_, vertex)| vertex);
     let records = Records::new(tools.store, project.identity()).with_steps(steps);
     let targets: Vec<VertexId> = plan.targets.iter().map(|target| target.root).collect();
@@ -127,6 +125,22 @@ pub fn build(project: &Project, request: &Request, tools: &Tools<'_>) -> Result<
         plan,
         solution,
         explanations,
+    })
+}
+
+fn new_executor(
+    request: &Request,
+    tools: &Tools<'_>,
+    contexts: HashMap<String, Arc<Context>>,
+) -> Executor {
+    Executor::new(ExecutorOptions {
+        store: tools.store.clone(),
+        contexts,
+        secrets: request.secrets.clone(),
+        ssh_agents: request.ssh_agents.clone(),
+        host_certs: tools.host_certs.clone(),
+        launcher: None,
+        registries: Some(tools.images.registries()),
     })
 }
 

@@ -2,6 +2,7 @@
 //! packed for those who want blobs.
 
 mod complete;
+mod dated;
 mod document;
 mod pack;
 mod resolve;
@@ -17,6 +18,7 @@ use image::{Digest, DocumentError};
 use solver::Cancel;
 
 pub use complete::complete;
+pub use dated::Dated;
 pub use document::{Loaded, load, load_root, resolved};
 pub use pack::{Packing, pack, remember};
 pub use seal::{content_size, seal};

@@ -7,7 +7,7 @@
 mod add;
 
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, BufReader, Read, Seek};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use image::compress::Decoder;
@@ -77,6 +77,20 @@ impl Archive {
         };
         Ok((Decoder::new(raw)?, check))
     }
+}
+
+/// The time of the newest regular file in an archive, in seconds since 1970; none for what is no
+/// archive, or none to its end.
+pub fn newest(file: File) -> Option<i64> {
+    let plain = Decoder::new(file).ok()?;
+    let mut reader = Reader::new(BufReader::with_capacity(BUFFER, plain));
+    let mut newest = None;
+    while let Some(member) = reader.next_entry().ok()? {
+        if member.kind == image::tar::Kind::File {
+            newest = newest.max(Some(member.mtime.seconds));
+        }
+    }
+    newest
 }
 
 /// Digests a file while it is read.

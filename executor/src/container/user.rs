@@ -12,33 +12,42 @@ pub(crate) struct Identity {
 }
 
 /// Resolves `user`, and `more` groups. `read` gives /etc/passwd and /etc/group; it is not called
-/// when numbers alone are given.
+/// for a user and a group that are numbers.
+///
+/// The primary group is always among the supplementary ones: else a process could shed by setgid(2)
+/// a group that files deny something to.
 pub(crate) fn identify(
     user: &str,
     more: &[String],
     read: &mut dyn FnMut(&str) -> Result<String, ContainerError>,
 ) -> Result<Identity, ContainerError> {
-    let (user, group) = match user.split_once(':') {
-        Some((user, group)) => (user, Some(group).filter(|group| !group.is_empty())),
+    let (name, group) = match user.split_once(':') {
+        Some((name, group)) => (name, Some(group).filter(|group| !group.is_empty())),
         None => (user, None),
     };
-    let mut identity = Identity {
-        uid: 0,
-        gid: 0,
-        groups: Vec::new(),
+    let mut identity = match id(name).zip(group.and_then(id)) {
+        Some((uid, gid)) => Identity {
+            uid,
+            gid,
+            groups: Vec::new(),
+        },
+        // an image need not know its root
+        None if user.is_empty() => look_up("0", None, read).unwrap_or_else(|_| Identity {
+            uid: 0,
+            gid: 0,
+            groups: Vec::new(),
+        }),
+        None => look_up(name, group, read)?,
     };
-    let numbers = number(user).zip(group.and_then(number));
-    if let Some((uid, gid)) = numbers {
-        (identity.uid, identity.gid) = (uid, gid);
-    } else if !user.is_empty() || group.is_some() {
-        identity = look_up(user, group, read)?;
-    }
     for name in more {
         let gid = match number(name) {
             Some(gid) => gid,
             None => find_group(name, &read("/etc/group")?)?,
         };
         identity.groups.push(gid);
+    }
+    if !identity.groups.contains(&identity.gid) {
+        identity.groups.insert(0, identity.gid);
     }
     for id in [identity.uid, identity.gid].iter().chain(&identity.groups) {
         if *id == u32::MAX {
@@ -50,6 +59,14 @@ pub(crate) fn identify(
     Ok(identity)
 }
 
+/// An id that needs no file: digits, or the name that every system has.
+fn id(text: &str) -> Option<u32> {
+    if text == "root" {
+        return Some(0);
+    }
+    number(text)
+}
+
 fn look_up(
     user: &str,
     group: Option<&str>,
@@ -57,11 +74,13 @@ fn look_up(
 ) -> Result<Identity, ContainerError> {
     let passwd = read("/etc/passwd")?;
     let wanted = if user.is_empty() { "0" } else { user };
-    let entry = entries(&passwd).find(|entry| {
-        entry.first() == Some(&wanted) || entry.get(2).is_some_and(|uid| *uid == wanted)
+    let wanted_id = number(wanted);
+    let entry = entries(&passwd).find(|entry| match wanted_id {
+        Some(_) => entry.get(2).and_then(|uid| number(uid)) == wanted_id,
+        None => entry.first() == Some(&wanted),
     });
     let field = |index: usize| entry.as_ref().and_then(|entry| number(entry.get(index)?));
-    let uid = match field(2).or_else(|| number(wanted)) {
+    let uid = match field(2).or(wanted_id) {
         Some(uid) => uid,
         None => {
             return Err(ContainerError::UnknownUser {
@@ -80,7 +99,6 @@ fn look_up(
             None => find_group(group, &read("/etc/group")?)?,
         };
     } else if let Some(name) = entry.as_ref().and_then(|entry| entry.first()) {
-        // root without an entry in a group is the usual case, and gets none
         let text = read("/etc/group")?;
         let member = |entry: &Vec<&str>| {
             entry
@@ -144,27 +162,34 @@ mod tests {
 
     #[test]
     fn users_are_found_as_the_reference_does() {
-        let cases: [(&str, u32, u32, &[u32]); 11] = [
-            ("", 0, 0, &[]),
-            ("root", 0, 0, &[10]),
-            ("0", 0, 0, &[10]),
-            ("app", 1000, 1001, &[10, 50]),
-            ("1000", 1000, 1001, &[10, 50]),
-            ("1000:1000", 1000, 1000, &[]),
-            ("1000:staff", 1000, 50, &[]),
-            ("app:staff", 1000, 50, &[]),
-            ("app:77", 1000, 77, &[]),
-            ("4242", 4242, 0, &[]),
-            (":staff", 0, 50, &[]),
+        let cases: [(&str, u32, u32, &[u32]); 13] = [
+            ("", 0, 0, &[0, 10]),
+            ("root", 0, 0, &[0, 10]),
+            ("0", 0, 0, &[0, 10]),
+            ("00", 0, 0, &[0, 10]),
+            ("root:root", 0, 0, &[0]),
+            ("app", 1000, 1001, &[1001, 10, 50]),
+            ("1000", 1000, 1001, &[1001, 10, 50]),
+            ("1000:1000", 1000, 1000, &[1000]),
+            ("1000:staff", 1000, 50, &[50]),
+            ("app:staff", 1000, 50, &[50]),
+            ("app:77", 1000, 77, &[77]),
+            ("4242", 4242, 0, &[0]),
+            (":staff", 0, 50, &[50]),
         ];
         for (user, uid, gid, groups) in cases {
             assert_eq!(ids(user, &[]), Ok((uid, gid, groups.to_vec())), "{user}");
         }
-        assert_eq!(ids("", &["staff", "9"]), Ok((0, 0, vec![50, 9])));
+        assert_eq!(
+            ids("5:6", &["staff", "9"]),
+            Ok((5, 6, vec![6, 50, 9])),
+            "groups that were asked for"
+        );
+        assert_eq!(ids("5:6", &["6"]), Ok((5, 6, vec![6])), "only once");
     }
 
     #[test]
-    fn numbers_alone_read_no_file() {
+    fn numbers_alone_read_no_file_and_root_needs_none() {
         let mut read =
             |_: &str| -> Result<String, ContainerError> { Err(ContainerError::LauncherEnded) };
         assert!(identify("5:6", &["7".to_owned()], &mut read).is_ok());

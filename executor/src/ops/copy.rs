@@ -178,7 +178,7 @@ impl Placing {
             && let Some((file, expected)) = origin.reader(selected)?
             && let Some(archive) = Archive::detect(file, expected, &root.name)?
         {
-            self.make_ensured()?;
+            // Neither the destination nor what is missing above it gets the mode of --chmod.
             let making = Making {
                 mode: 0o755,
                 ..self.making

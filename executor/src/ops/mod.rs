@@ -4,6 +4,7 @@
 //! - `copy`, `make_dir`: layers written without a container, through `tree`
 //! - `exec`: RUN, a container on a snapshot
 //! - `select`: which files of an input a step uses
+//! - `modified`: when a URL or a repository was last changed
 //! - `owner`, `mode`: what `--chown`, USER and `--chmod` mean
 //!
 //! This room knows no Dockerfile, prints nothing and reads no environment: what a step may have of
@@ -18,6 +19,7 @@ mod http;
 mod images;
 mod make_dir;
 pub mod mode;
+mod modified;
 pub mod owner;
 mod select;
 mod sources;

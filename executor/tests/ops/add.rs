@@ -221,8 +221,9 @@ fn owners() {
     op.mode = Some(ModeChange::Octal(0o600));
     let snapshot = world.copy_with(&Input::Scratch, op).unwrap();
     assert_eq!(
-        world.tree(&snapshot)[1..],
-        ["c/f 644 5:6 = f", "c/l 5:6 -> f"]
+        world.tree(&snapshot),
+        ["c 755 0:0 dir", "c/f 644 5:6 = f", "c/l 5:6 -> f"],
+        "--chmod is for files that are no archives"
     );
 }
 

@@ -14,6 +14,7 @@ use image::layout::LayoutDir;
 use image::manifest::media_type;
 use image::tar::{self, Kind, Writer};
 use image::{Descriptor, DiffId, Digest, Manifest, Platform};
+use solver::Cancel;
 use solver::op::{GitOp, HttpOp, ImageOp, ImageOrigin, Op};
 
 use super::Case;
@@ -24,6 +25,7 @@ pub const CASES: &[Case] = &[
     ("image_that_lies_leaves_nothing", lying_image),
     ("http_is_fetched_once_and_asked_about", http),
     ("http_checks_and_refuses", http_refused),
+    ("files_and_archives_have_times", times_of_files),
     ("git_gives_branches_tags_and_directories", git),
     ("git_refuses_what_it_should", git_refused),
 ];
@@ -274,6 +276,50 @@ fn http_refused() {
     assert_eq!(world.tree(&secret), ["file 600 0:0 = for your eyes"]);
 }
 
+fn times_of_files() {
+    let dated = |name: &str, seconds: i64, kind: tar::Kind| {
+        let mut entry = tar::Entry::new(name, kind, 0o644);
+        entry.mtime.seconds = seconds;
+        entry
+    };
+    let mut archive = tar::Writer::new(Vec::new());
+    for entry in [
+        dated("a", 1000, tar::Kind::File),
+        dated("b", 3000, tar::Kind::File),
+        dated("c", 2000, tar::Kind::File),
+        dated("d", 9000, tar::Kind::Dir),
+    ] {
+        archive.append(&entry, &mut &b""[..]).unwrap();
+    }
+    let archive = String::from_utf8(archive.finish().unwrap()).unwrap();
+    let server = Server::new(move |request| {
+        if request.contains("/said") {
+            return ok(&archive, "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
+        }
+        ok(
+            if request.contains("/archive") {
+                &archive
+            } else if request.contains("/broken") {
+                &archive[..700]
+            } else {
+                "text"
+            },
+            "",
+        )
+    });
+    let world = World::new();
+    for (path, time) in [
+        ("/said", Some(784_111_777)),
+        ("/archive", Some(3000)),
+        ("/broken", None),
+        ("/text", None),
+    ] {
+        let op = Op::Http(server.op(path));
+        let found = world.executor().modified(&op, &Cancel::default());
+        assert_eq!(found.unwrap(), time, "{path}");
+    }
+}
+
 /// A repository with a branch, tags and a submodule-free history; none without git.
 fn repository(at: &Path) -> Option<String> {
     let script = "set -e; git init -q -b main .; mkdir -p docs/deep; echo readme > README; \
@@ -348,6 +394,13 @@ fn git() {
     kept.keep_git_dir = true;
     let snapshot = world.run(Op::Git(kept), &[]).unwrap();
     assert!(world.entry(&snapshot, ".git/HEAD").is_some());
+    let time = |reference: &str| {
+        let op = Op::Git(git_op(&url, reference, ""));
+        world.executor().modified(&op, &Cancel::default())
+    };
+    assert_eq!(time("v2").unwrap(), Some(1_580_608_922));
+    assert_eq!(time("v2").unwrap(), Some(1_580_608_922), "remembered");
+    assert!(time("none").is_err());
     // A commit that was fetched once needs no server.
     let again = git_op(&url, &first, "");
     let before = world.run(Op::Git(again.clone()), &[]).unwrap();

@@ -25,11 +25,8 @@ pub fn check_out(
     commit: &Commit,
     root: &Path,
 ) -> Result<Option<Timestamp>, OpError> {
-    fs::create_dir(root).map_err(|e| OpError::io("make", root.as_os_str().as_bytes(), e))?;
     let run = |arguments: &[&str]| git.run(DIRECTORY, arguments);
-    run(&["init", "-q", "--template="])?;
-    run(&["remote", "add", "--", "origin", git.url])?;
-    fetch(&run, commit)?;
+    fetch_into(git, commit, root)?;
     let id = commit.id.as_str();
     run(&["checkout", "-q", "--force", "--detach", id, "--"])?;
     if op.submodules && root.join(".gitmodules").is_file() {
@@ -46,11 +43,29 @@ pub fn check_out(
     if !op.commit_mtime {
         return Ok(None);
     }
-    let time = run(&["show", "-s", "--format=%ct", id, "--"])?;
-    let time = String::from_utf8_lossy(&time);
-    let seconds = time.trim().parse();
-    let seconds = seconds.map_err(|_| git.refused(format!("{id} has no time")))?;
-    Ok(Some(Timestamp::seconds(seconds)))
+    Ok(Some(Timestamp::seconds(committed(git, id)?)))
+}
+
+/// When a commit was made, fetched into `root`, the directory `checkout` of where git runs.
+pub fn time(git: &Git<'_>, commit: &Commit, root: &Path) -> Result<i64, OpError> {
+    fetch_into(git, commit, root)?;
+    committed(git, &commit.id)
+}
+
+/// When the fetched commit `id` was made, in seconds since 1970.
+fn committed(git: &Git<'_>, id: &str) -> Result<i64, OpError> {
+    let time = git.run(DIRECTORY, &["show", "-s", "--format=%ct", id, "--"])?;
+    let seconds = String::from_utf8_lossy(&time).trim().parse();
+    seconds.map_err(|_| git.refused(format!("{id} has no time")))
+}
+
+/// Makes the repository `root` and fetches the commit into it.
+fn fetch_into(git: &Git<'_>, commit: &Commit, root: &Path) -> Result<(), OpError> {
+    fs::create_dir(root).map_err(|e| OpError::io("make", root.as_os_str().as_bytes(), e))?;
+    let run = |arguments: &[&str]| git.run(DIRECTORY, arguments);
+    run(&["init", "-q", "--template="])?;
+    run(&["remote", "add", "--", "origin", git.url])?;
+    fetch(&run, commit)
 }
 
 /// Fetches as little as the server allows: the commit, the reference, or everything.

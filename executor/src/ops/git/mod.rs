@@ -23,6 +23,8 @@ use super::tree::Tree;
 
 /// Where remembered checkouts are among the store's memos.
 const MEMOS: &str = "git v1";
+/// Where the times of commits are among them.
+const TIMES: &str = "git time v1";
 
 /// The tree of a `Git` vertex: as made in this build, as remembered for the commit, or fetched.
 pub(super) fn snapshot(
@@ -52,6 +54,24 @@ pub(super) fn snapshot(
     };
     executor.sources.keep(in_build, &snapshot);
     Ok(snapshot)
+}
+
+/// When the commit was made.
+pub(super) fn modified(executor: &Executor, op: &GitOp, cancel: &Cancel) -> Result<i64, OpError> {
+    let staging = executor.store().staging("git")?;
+    let git = Git::new(&op.url, staging.path(), executor, cancel)?;
+    let commit = resolve::resolve(&git, op)?;
+    let known = executor.store().memo(TIMES, &commit.id)?;
+    let known = known.and_then(|memo| serde_json::from_slice(&memo).ok());
+    if let Some(seconds) = known {
+        return Ok(seconds);
+    }
+    let seconds = checkout::time(&git, &commit, &staging.path().join("checkout"))?;
+    let answer = encode(&seconds)?;
+    executor
+        .store()
+        .set_memo(TIMES, &commit.id, answer.as_bytes())?;
+    Ok(seconds)
 }
 
 fn fetch(

@@ -20,6 +20,7 @@ use super::Executor;
 use super::error::OpError;
 use super::sources::{Question, encode};
 use super::tree::{Content, Tree};
+use crate::archive;
 
 /// Where remembered downloads are among the store's memos.
 const MEMOS: &str = "http v1";
@@ -48,10 +49,7 @@ pub(super) fn snapshot(
             reason: format!("{:?} is no name of a file", op.file_name),
         });
     }
-    let question = encode(&HttpOp {
-        checksum: None,
-        ..op.clone()
-    })?;
+    let question = question(op)?;
     let memo = executor.downloaded(&question)?;
     let checked = memo
         .as_ref()
@@ -62,6 +60,33 @@ pub(super) fn snapshot(
     };
     executor.sources.keep(in_build, &snapshot);
     Ok(snapshot)
+}
+
+/// When the file was last changed; none if neither the server nor an archive's members say so.
+pub(super) fn modified(
+    executor: &Executor,
+    op: &HttpOp,
+    cancel: &Cancel,
+) -> Result<Option<i64>, OpError> {
+    let snapshot = snapshot(executor, op, cancel)?;
+    let said = executor
+        .downloaded(&question(op)?)?
+        .and_then(|memo| memo.validators.last_modified)
+        .and_then(|text| date::parse(&text));
+    if said.is_some() {
+        return Ok(said);
+    }
+    let view = executor.store().view(&snapshot)?;
+    let file = view.open(op.file_name.as_bytes())?;
+    Ok(file.and_then(archive::newest))
+}
+
+/// What a download is remembered by.
+fn question(op: &HttpOp) -> Result<String, OpError> {
+    encode(&HttpOp {
+        checksum: None,
+        ..op.clone()
+    })
 }
 
 fn fetch(
