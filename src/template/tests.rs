@@ -1,3 +1,5 @@
+//! Templates and what docker's own engine makes of them.
+
 use serde_json::json;
 
 use super::*;

@@ -69,7 +69,7 @@ fn mounts_of_a_step_leave_nothing_behind() {
 
 #[test]
 fn users_and_directories_are_those_of_the_image() {
-    let Some(place) = Place::with_base() else {
+    let Some(place) = Place::with_users() else {
         return;
     };
     place.write("f", "f\n");

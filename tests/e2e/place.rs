@@ -185,6 +185,18 @@ impl Place {
         Some(place)
     }
 
+    /// A place whose store has the base image and where containers have more than one user.
+    pub fn with_users() -> Option<Self> {
+        let place = Self::with_base()?;
+        let probe = place.rbuild(&["doctor", "--format=json"]).ok();
+        let can: serde_json::Value = serde_json::from_str(&probe.out).unwrap();
+        if can["tier"] == "single id" {
+            eprintln!("SKIPPED: this user has one id");
+            return None;
+        }
+        Some(place)
+    }
+
     /// A path in the place.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)

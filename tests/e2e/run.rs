@@ -25,7 +25,7 @@ fn the_exit_code_is_that_of_the_process() {
 
 #[test]
 fn flags_change_what_the_process_sees() {
-    let Some(place) = Place::with_base() else {
+    let Some(place) = Place::with_users() else {
         return;
     };
     std::fs::create_dir(place.path("shared")).unwrap();

@@ -1,3 +1,5 @@
+//! Scans of real directories: what is found, what is hashed again, and what is refused.
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 

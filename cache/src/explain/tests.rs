@@ -1,3 +1,5 @@
+//! Why a step runs again: each component that may differ, and which of them is named.
+
 use std::time::Duration;
 
 use image::Platform;

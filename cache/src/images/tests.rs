@@ -1,3 +1,5 @@
+//! Images and their names in a store of their own.
+
 use super::*;
 use crate::store::samples;
 

@@ -1,3 +1,5 @@
+//! What goes first, what stays, and a disk that is full.
+
 use std::path::Path;
 
 use solver::op::{MakeDirOp, Sharing};

@@ -1,3 +1,5 @@
+//! Records found by key and by definition, in many processes.
+
 use std::time::Duration;
 
 use solver::op::MakeDirOp;

@@ -1,3 +1,5 @@
+//! Which files a COPY takes, and what they are called.
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

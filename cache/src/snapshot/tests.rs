@@ -1,3 +1,5 @@
+//! Paths and links of a stack, against trees that were really made.
+
 use std::collections::BTreeMap;
 
 use image::DiffId;

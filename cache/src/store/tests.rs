@@ -1,3 +1,5 @@
+//! Opening, refusing and sweeping a store.
+
 use std::os::unix::fs::PermissionsExt;
 
 use image::DiffId;

@@ -100,7 +100,13 @@ fn refused(fixture: &Fixture) {
         "getcwd",
         "symlinkat",
     ];
+    // where there is one id, there are no groups to set
+    let denied = std::fs::read_to_string("/proc/self/setgroups").is_ok_and(|text| text == "deny\n");
     for call in calls {
+        if call == "setgroups" && denied {
+            eprintln!("SKIPPED: setgroups is never called here");
+            continue;
+        }
         let (code, words) = tamper(fixture, &format!("{call}:error=EIO:when=1+")).unwrap();
         assert_eq!(code, FAILED, "{call}: {words}");
         assert!(

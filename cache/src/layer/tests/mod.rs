@@ -99,6 +99,12 @@ pub(crate) fn on_disk(root: &Path) -> Seen {
     seen
 }
 
+/// A view of a root directory with nothing in it. Whoever runs the test owns it, so that for an
+/// ordinary user the root of a layer on nothing would be a change.
+pub(crate) fn empty(store: &Store) -> View {
+    on_top(&View::default(), &written(store, &View::default(), |_| ()))
+}
+
 /// Makes sure that a layer's files are exactly those of its index.
 pub(crate) fn check_disk(layer: &Layer) {
     let listed: Vec<String> = layer

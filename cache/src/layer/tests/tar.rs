@@ -365,7 +365,7 @@ fn directories_that_are_only_implied_are_what_they_are_below() {
 #[test]
 fn times_can_be_clamped() {
     let (_dir, store) = store();
-    let layer = written(&store, &View::default(), |root| {
+    let layer = written(&store, &empty(&store), |root| {
         for (name, seconds) in [("old", 100), ("new", 5000)] {
             std::fs::write(root.join(name), "x").unwrap();
             let time = std::time::UNIX_EPOCH + std::time::Duration::new(seconds, 500);

@@ -1,3 +1,5 @@
+//! A stack written out as a tree and as an archive.
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
