@@ -131,14 +131,17 @@ fn document(store: &Store, stored: &StoredImage) -> Result<Json, Failure> {
     outer.extend(fields([("Os", json!(config.os))]));
     let version = &config.os_version;
     given(&mut outer, "OsVersion", version.is_empty(), json!(version));
-    let tagged = stored.named.unwrap_or_default();
+    let tagged = match stored.named {
+        Some(seconds) => written(seconds),
+        None => "0001-01-01T00:00:00Z".to_owned(),
+    };
     outer.extend(fields([
         ("Size", json!(stored.size)),
         (
             "RootFS",
             json!({"Type": config.rootfs.kind, "Layers": config.rootfs.diff_ids}),
         ),
-        ("Metadata", json!({"LastTagTime": written(tagged)})),
+        ("Metadata", json!({"LastTagTime": tagged})),
     ]));
     Ok(Json::Object(outer))
 }

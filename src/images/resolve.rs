@@ -162,6 +162,11 @@ impl Images {
             created,
         };
         super::pack::remember(&self.store, config, &found.manifest)?;
+        if snapshot.is_some() {
+            for layer in layers {
+                super::send::remember_place(&self.store, reference, &layer.digest);
+            }
+        }
         // The digest is a name too: the one that the registry knows it by.
         let names = [reference.clone(), reference.at_digest(found.root)];
         let names = match reference.digest {

@@ -10,9 +10,34 @@ use solver::op::ImageOp;
 use solver::schedule::{Options, solve};
 use solver::{Cancel, Graph, Op, Vertex, VertexMeta};
 
-use super::Images;
+use super::{Images, ImagesError};
 use crate::progress::Progress;
 use crate::report::{Class, Failure};
+
+/// Notes what an image of the store was unpacked to, so that prune leaves it.
+fn note(images: &Images, image: &ResolvedImage, snapshot: &Snapshot) -> Result<(), ImagesError> {
+    let store = &images.store;
+    let stored = match store.image_by_manifest(&image.manifest)? {
+        Some(stored) => stored,
+        // Pulled by an index, whose digest the image has in the store.
+        None => match store.image(&image.reference) {
+            Ok(stored) => stored,
+            Err(_) => return Ok(()),
+        },
+    };
+    if stored.snapshot.as_ref() == Some(snapshot) {
+        return Ok(());
+    }
+    let loaded = super::load(store, &stored, Some(&image.config.platform()))?;
+    // What was built here has its own digests in its stack.
+    let is_unpacked = stored
+        .snapshot
+        .is_none_or(|known| known.layers != snapshot.layers);
+    if is_unpacked && loaded.is_some_and(|loaded| loaded.manifest_digest == image.manifest) {
+        store.set_image_snapshot(&stored.manifest, snapshot)?;
+    }
+    Ok(())
+}
 
 /// The stack of an image; it stays while the pins that come with it live.
 pub fn snapshot(
@@ -69,5 +94,6 @@ pub fn snapshot(
         .into_iter()
         .next()
         .ok_or_else(|| Failure::new(Class::Ours, "a solved image left nothing"))?;
+    note(images, image, &snapshot).map_err(|error| error.failure())?;
     Ok((snapshot, solution.pins))
 }

@@ -23,6 +23,7 @@ struct State {
     /// Manifests and blobs, by path.
     kept: HashMap<String, Kept>,
     lie: Option<Lie>,
+    uploads: usize,
 }
 
 #[derive(Clone)]
@@ -58,6 +59,11 @@ impl Registry {
     /// A name of an image in it.
     pub fn name(&self, rest: &str) -> String {
         format!("{}/{rest}", self.address)
+    }
+
+    /// How many blobs it was sent.
+    pub fn uploads(&self) -> usize {
+        self.state.lock().unwrap().uploads
     }
 
     /// From now on answers are changed.
@@ -137,12 +143,37 @@ fn read(reader: &mut BufReader<&TcpStream>, mut stream: &TcpStream) -> Option<As
     })
 }
 
+/// Takes a blob from another repository, if that is asked for and it is there.
+fn mounts(state: &mut State, asked: &Asked) -> bool {
+    let parameter = |name: &str| {
+        let mut pairs = asked
+            .query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='));
+        pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
+    };
+    let (Some(digest), Some(from)) = (parameter("mount"), parameter("from")) else {
+        return false;
+    };
+    let Some(kept) = state
+        .kept
+        .get(&format!("/v2/{from}/blobs/{digest}"))
+        .cloned()
+    else {
+        return false;
+    };
+    let to = asked.path.trim_end_matches("uploads/");
+    state.kept.insert(format!("{to}{digest}"), kept);
+    true
+}
+
 fn answer(mut stream: &TcpStream, asked: &Asked, state: &Mutex<State>) -> Option<()> {
     let mut state = state.lock().unwrap();
     let mut headers = String::new();
     let mut body = Vec::new();
     let status = match (asked.method.as_str(), asked.path.as_str()) {
         (_, "/v2/") => 200,
+        ("POST", path) if path.ends_with("/blobs/uploads/") && mounts(&mut state, asked) => 201,
         ("POST", path) if path.ends_with("/blobs/uploads/") => {
             headers = format!("Location: {path}1\r\n");
             202
@@ -154,6 +185,7 @@ fn answer(mut stream: &TcpStream, asked: &Asked, state: &Mutex<State>) -> Option
                 bytes: asked.body.clone(),
             };
             if let Some((repository, _)) = path.split_once("/blobs/uploads/") {
+                state.uploads += 1;
                 assert_eq!(asked.query, format!("digest={digest}"));
                 state
                     .kept

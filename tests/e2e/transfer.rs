@@ -107,10 +107,18 @@ fn a_push_and_a_pull_give_the_same_image() {
     // What is there is not sent again, and has the same digest.
     let again = one.rbuild(&["push", "app", &name]).ok().out;
     assert_eq!(again, pushed);
+    let sent = registry.uploads();
+    one.rbuild(&["push", "app", &registry.name("elsewhere/app:1")])
+        .ok();
+    assert_eq!(
+        registry.uploads(),
+        sent,
+        "blobs are taken over from team/app"
+    );
     let digests = ["inspect", "-f", "{{index .RepoDigests 0}}"];
     assert_eq!(
         one.rbuild(&[&digests[..], &["app"]].concat()).ok().out,
-        format!("{}@{digest}\n", registry.name("team/app"))
+        format!("{}@{digest}\n", registry.name("elsewhere/app"))
     );
 
     let pulled = two.rbuild(&["pull", &name]).ok().out;
