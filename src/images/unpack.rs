@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use cache::Snapshot;
 use cache::records::Records;
+use cache::{Snapshot, StoreError};
 use executor::ops::{Executor, ExecutorOptions};
 use frontend::plan::ResolvedImage;
 use solver::op::ImageOp;
@@ -13,6 +13,21 @@ use solver::{Cancel, Graph, Op, Vertex, VertexMeta};
 use super::{Images, ImagesError};
 use crate::progress::Progress;
 use crate::report::{Class, Failure};
+
+/// Whether layers of an image must be fetched or unpacked.
+fn is_missing(images: &Images, image: &ResolvedImage) -> Result<bool, StoreError> {
+    let store = &images.store;
+    let stored = store.image_by_manifest(&image.manifest)?;
+    if stored.is_some_and(|stored| stored.snapshot.is_some()) {
+        return Ok(false);
+    }
+    for diff_id in &image.config.rootfs.diff_ids {
+        if store.layer_by_diff_id(diff_id)?.is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
 
 /// Notes what an image of the store was unpacked to, so that prune leaves it.
 fn note(images: &Images, image: &ResolvedImage, snapshot: &Snapshot) -> Result<(), ImagesError> {
@@ -62,6 +77,10 @@ pub fn snapshot(
             ..VertexMeta::default()
         },
     });
+    if is_missing(images, image).map_err(|error| crate::home::store_failure(&error))? {
+        // Fetching takes time; finding what is there is not worth a line.
+        progress.expect([(vertex, format!("[image] {name}"))]);
+    }
     let executor = Executor::new(ExecutorOptions {
         store: images.store.clone(),
         contexts: HashMap::new(),
