@@ -11,6 +11,10 @@ use crate::database::now;
 use crate::snapshot::Snapshot;
 use crate::store::{Store, StoreError};
 
+pub(crate) mod drafts;
+
+pub use drafts::Draft;
+
 /// An image of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredImage {
@@ -121,33 +125,10 @@ impl Store {
     /// Stores an image and gives it these names, which are taken from whoever had them.
     pub fn add_image(&self, image: &NewImage<'_>, names: &[ImageRef]) -> Result<(), StoreError> {
         let db = self.database();
-        let snapshot = image
-            .snapshot
-            .map(|snapshot| serde_json::to_string(snapshot).unwrap_or_default());
         let add = |transaction: &Transaction<'_>| -> rusqlite::Result<()> {
-            transaction.execute(
-                "INSERT INTO images VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                 ON CONFLICT (manifest) DO UPDATE SET
-                 snapshot = coalesce(excluded.snapshot, snapshot), used = excluded.used",
-                params![
-                    image.manifest.as_bytes(),
-                    image.config.as_bytes(),
-                    snapshot,
-                    image.size as i64,
-                    image.created,
-                    now(),
-                ],
-            )?;
-            let mut blob =
-                transaction.prepare("INSERT OR IGNORE INTO image_blobs VALUES (?1, ?2)")?;
-            for digest in [&image.manifest, &image.config]
-                .into_iter()
-                .chain(image.blobs)
-            {
-                blob.execute([image.manifest.as_bytes(), digest.as_bytes()])?;
-            }
+            insert(transaction, image)?;
             for name in names {
-                set_name(transaction, name, &image.manifest)?;
+                set_name(transaction, &name.to_string(), &image.manifest)?;
             }
             Ok(())
         };
@@ -206,7 +187,7 @@ impl Store {
     pub fn tag_image(&self, manifest: &Digest, name: &ImageRef) -> Result<(), StoreError> {
         let db = self.database();
         db.write("tag an image", |transaction| {
-            set_name(transaction, name, manifest).map_err(db.error("tag an image"))
+            set_name(transaction, &name.to_string(), manifest).map_err(db.error("tag an image"))
         })
     }
 
@@ -294,14 +275,39 @@ impl Store {
     }
 }
 
-fn set_name(
-    transaction: &Transaction<'_>,
-    name: &ImageRef,
-    manifest: &Digest,
-) -> rusqlite::Result<()> {
+fn insert(transaction: &Transaction<'_>, image: &NewImage<'_>) -> rusqlite::Result<()> {
+    let snapshot = image
+        .snapshot
+        .map(|snapshot| serde_json::to_string(snapshot).unwrap_or_default());
+    transaction.execute(
+        "INSERT INTO images VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (manifest) DO UPDATE SET
+         snapshot = coalesce(excluded.snapshot, snapshot), used = excluded.used",
+        params![
+            image.manifest.as_bytes(),
+            image.config.as_bytes(),
+            snapshot,
+            image.size as i64,
+            image.created,
+            now(),
+        ],
+    )?;
+    let mut blob = transaction.prepare("INSERT OR IGNORE INTO image_blobs VALUES (?1, ?2)")?;
+    for digest in [&image.manifest, &image.config]
+        .into_iter()
+        .chain(image.blobs)
+    {
+        blob.execute([image.manifest.as_bytes(), digest.as_bytes()])?;
+    }
+    Ok(())
+}
+
+/// Gives an image a canonical name, which is taken from whatever had it.
+fn set_name(transaction: &Transaction<'_>, name: &str, manifest: &Digest) -> rusqlite::Result<()> {
+    transaction.execute("DELETE FROM drafts WHERE name = ?1", [name])?;
     transaction.execute(
         "INSERT OR REPLACE INTO image_names VALUES (?1, ?2, ?3)",
-        params![name.to_string(), manifest.as_bytes(), now()],
+        params![name, manifest.as_bytes(), now()],
     )?;
     Ok(())
 }

@@ -39,7 +39,7 @@ pub mod usage;
 
 pub use context::{Checked, Context, ContextError, ContextFilter, ContextOptions, NoFilter};
 pub use explain::Explanation;
-pub use images::{ImageError, NewImage, StoredImage};
+pub use images::{Draft, ImageError, NewImage, StoredImage};
 pub use layer::{
     Entry, Kind, Layer, LayerError, LayerId, LayerIndex, Made, NewLayer, Stub, TarOptions,
     TimeRule, Timestamp, Unpacked, write_tar,

@@ -15,7 +15,7 @@ use crate::cli::build::Progress as Mode;
 use crate::cli::value::{Output, OutputKind};
 use crate::export::{Export, Made, Written, parse_name, unwritable};
 use crate::home::Home;
-use crate::images::{Images, seal};
+use crate::images::{self, Images, seal};
 use crate::pipeline::{self, Built, Tools};
 use crate::progress::{self, Progress};
 use crate::project::Project;
@@ -144,14 +144,24 @@ fn deliver(
         .map(|(target, snapshot)| Made { target, snapshot })
         .collect();
     let mut delivered = Delivered::default();
-    let wants_image = !names.is_empty()
-        || args.load
+    // Who needs no id gets a draft: the id is the digest of what would be read once more for it.
+    let wants_id = args.load
         || args.quiet
         || args.iidfile.is_some()
+        || args.metadata_file.is_some() && !names.is_empty()
         || outputs
             .iter()
             .any(|output| output.kind == OutputKind::Image);
-    if wants_image {
+    if let Some(first) = made.first()
+        && !wants_id
+        && !names.is_empty()
+    {
+        let target = first.target;
+        let is_dated = target.epoch.is_some();
+        images::draft(tools.store, first.snapshot, &target.config, is_dated, names)
+            .map_err(|error| error.failure())?;
+    }
+    if wants_id {
         // Of several platforms the store's names lead to the first; archives and registries get all.
         if let Some(first) = made.first() {
             let sealed = seal(

@@ -10,7 +10,7 @@ use crate::cli::images::{HistoryArgs, ImagesArgs, RmiArgs, TagArgs};
 use crate::columns::{Columns, Row, ellipsis, size};
 use crate::export::parse_name;
 use crate::home::{Home, store_failure};
-use crate::images::{content_size, find, image_failure, load};
+use crate::images::{content_size, find, image_failure, load, settle, settle_all};
 use crate::output::print;
 use crate::report::{Class, Failure};
 use crate::time::{ago, shown, written};
@@ -22,6 +22,7 @@ const COMMAND: usize = 45;
 /// Lists images, newest first.
 pub fn list(args: &ImagesArgs, home: &Home) -> anyhow::Result<u8> {
     let store = home.enter_and_open()?;
+    settle_all(&store, &crate::stop::on_signal()).map_err(|error| error.failure())?;
     let images = store.images().map_err(|error| store_failure(&error))?;
     let filters = Filters::new(&store, args)?;
     let mut rows = Vec::new();
@@ -237,7 +238,9 @@ pub fn remove(args: &RmiArgs, home: &Home) -> anyhow::Result<u8> {
     let mut is_gone = false;
     // A container in the foreground holds its files by a pin, and needs no image.
     let users = |_: &StoredImage| -> Option<UsedBy> { None };
+    let cancel = crate::stop::on_signal();
     for text in &args.images {
+        settle(&store, text, &cancel).map_err(|error| error.failure())?;
         match store.remove_image(text, args.force, &users) {
             Ok(removed) => {
                 let mut said = String::new();

@@ -25,6 +25,7 @@ pub fn run(args: &InspectArgs, home: &Home) -> anyhow::Result<u8> {
     let mut found = Vec::new();
     let mut failures = Vec::new();
     for text in &args.images {
+        crate::images::settle(&store, text, &crate::stop::on_signal()).map_err(|e| e.failure())?;
         match store.image(text) {
             Ok(image) => found.push(document(&store, &image)?),
             Err(cache::ImageError::Unknown(_)) => failures.push(Failure::new(

@@ -7,7 +7,7 @@ use crate::cli::build::Progress as Mode;
 use crate::cli::images::{PullArgs, PushArgs};
 use crate::export::parse_name;
 use crate::home::{Home, store_failure};
-use crate::images::{Images, complete, find, send, snapshot};
+use crate::images::{Images, complete, find, send, settle, snapshot};
 use crate::output::print;
 use crate::progress::Progress;
 use crate::report::{Class, Failure};
@@ -27,6 +27,7 @@ pub fn pull(args: &PullArgs, home: &Home) -> anyhow::Result<u8> {
     let cancel = crate::stop::on_signal();
     let progress = Progress::new(if args.quiet { Mode::Quiet } else { Mode::Auto });
     let images = Images::new(&store, true, &cancel);
+    settle(&store, &name.to_string(), &cancel).map_err(|error| error.failure())?;
     let before = store.image(&name.to_string()).ok();
     let found = images.ask(&name, &platform).map_err(failure)?;
     let (stack, _pins) = snapshot(&images, &found.resolved, &progress, &cancel)?;

@@ -18,7 +18,7 @@ use solver::op::NetworkMode;
 use crate::cli::build::Progress as Mode;
 use crate::cli::run::RunArgs;
 use crate::home::{Home, store_failure};
-use crate::images::{Images, load_host, resolved, snapshot};
+use crate::images::{Images, load_host, resolved, settle, snapshot};
 use crate::progress::Progress;
 use crate::report::{Class, Failure};
 use crate::stop::Signals;
@@ -60,6 +60,7 @@ fn start(args: &RunArgs, home: &Home) -> Result<u8, Failure> {
     });
     let images = Images::new(&store, args.pull == "always", &cancel.asked());
     let platform = Platform::host();
+    settle(&store, &args.image, &cancel.asked()).map_err(|error| error.failure())?;
     let image = match store.image(&args.image) {
         Ok(known) if args.pull != "always" => resolved(&known, load_host(&store, &known)?),
         _ if args.pull == "never" => {

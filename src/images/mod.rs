@@ -4,6 +4,7 @@
 mod complete;
 mod dated;
 mod document;
+mod draft;
 mod pack;
 mod resolve;
 mod seal;
@@ -20,6 +21,7 @@ use solver::Cancel;
 pub use complete::complete;
 pub use dated::Dated;
 pub use document::{Loaded, load, load_root, resolved};
+pub use draft::{draft, settle, settle_all};
 pub use pack::{Packing, pack, remember};
 pub use seal::{content_size, seal};
 pub use send::send;
@@ -33,20 +35,22 @@ pub struct Images {
     registries: Arc<Client>,
     /// Whether registries are asked although the store knows the name.
     refresh: bool,
+    cancel: Cancel,
 }
 
 impl Images {
     /// Images of `store`, and of registries with the user's credentials.
     pub fn new(store: &Store, refresh: bool, cancel: &Cancel) -> Self {
-        let cancel = cancel.clone();
+        let asked = cancel.clone();
         let options = Options {
-            cancel: Arc::new(move || cancel.is_cancelled()),
+            cancel: Arc::new(move || asked.is_cancelled()),
             ..Options::default()
         };
         Self {
             store: store.clone(),
             registries: Arc::new(Client::new(options, DockerCredentials)),
             refresh,
+            cancel: cancel.clone(),
         }
     }
 
@@ -63,6 +67,7 @@ impl Images {
 
 /// The image that people mean by a name or an id.
 pub fn find(store: &Store, text: &str) -> Result<StoredImage, Failure> {
+    settle(store, text, &crate::stop::on_signal()).map_err(|error| error.failure())?;
     store.image(text).map_err(|error| image_failure(&error))
 }
 

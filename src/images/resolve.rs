@@ -55,7 +55,10 @@ impl Images {
         reference: &ImageRef,
         platform: &Platform,
     ) -> Result<Option<ResolvedImage>, ResolveError> {
-        let Ok(stored) = self.store.image(&reference.to_string()) else {
+        let name = reference.to_string();
+        super::settle(&self.store, &name, &self.cancel)
+            .map_err(|error| fail(error.to_string(), None))?;
+        let Ok(stored) = self.store.image(&name) else {
             return Ok(None);
         };
         // An image that cannot be read any more is asked for anew.

@@ -21,6 +21,18 @@ pub fn seal(
     names: &[NewName],
     cancel: &Cancel,
 ) -> Result<Sealed, ImagesError> {
+    let (new, sealed) = make(store, snapshot, config, cancel)?;
+    store.add_image(&new, names)?;
+    Ok(sealed)
+}
+
+/// Makes the documents of an image, and keeps them as blobs.
+pub(super) fn make<'a>(
+    store: &Store,
+    snapshot: &'a Snapshot,
+    config: &ImageConfig,
+    cancel: &Cancel,
+) -> Result<(NewImage<'a>, Sealed), ImagesError> {
     let (config, sizes) = seal_config(store, snapshot, config, cancel)?;
     let config_bytes =
         serde_json::to_vec(&config).map_err(|error| ImagesError::Pack(error.into()))?;
@@ -45,18 +57,15 @@ pub fn seal(
         .as_deref()
         .and_then(image::time::parse_rfc3339)
         .unwrap_or_default();
-    store.add_image(
-        &NewImage {
-            manifest,
-            config: id,
-            blobs: &[],
-            snapshot: Some(snapshot),
-            size: sizes.iter().sum(),
-            created,
-        },
-        names,
-    )?;
-    Ok(Sealed { id, manifest })
+    let new = NewImage {
+        manifest,
+        config: id,
+        blobs: &[],
+        snapshot: Some(snapshot),
+        size: sizes.iter().sum(),
+        created,
+    };
+    Ok((new, Sealed { id, manifest }))
 }
 
 /// An image of the store.

@@ -107,3 +107,47 @@ fn an_archive_that_is_none_is_refused() {
         "{said:?}"
     );
 }
+
+#[test]
+fn a_built_name_is_an_image_for_whoever_asks() {
+    let Some(place) = Place::with_base() else {
+        return;
+    };
+    let build = |text: &str| place.build(&format!("FROM base:1\nRUN echo {text} > /x\n"), &[]);
+    build("one").ok();
+    build("two").ok();
+    assert_eq!(
+        place.rbuild(&["run", "--rm", "app", "cat", "/x"]).ok().out,
+        "two\n"
+    );
+    let id = || place.rbuild(&["inspect", "-f", "{{.Id}}", "app"]).ok().out;
+    let before = id();
+    // What the name leads to already stays, and so does its id.
+    build("two").ok();
+    assert_eq!(id(), before);
+    assert_eq!(
+        place.rbuild(&["images", "-q"]).ok().out.lines().count(),
+        2,
+        "the first one was replaced before anybody saw it"
+    );
+    // A base, and a source, of another build, straight after its own.
+    build("three").ok();
+    place.build("FROM app\nCOPY --from=app /x /y\n", &[]).ok();
+    assert_eq!(
+        place
+            .rbuild(&["run", "--rm", "app", "cat", "/x", "/y"])
+            .ok()
+            .out,
+        "three\nthree\n"
+    );
+    build("four").ok();
+    place.rbuild(&["prune", "--all"]).ok();
+    assert_eq!(
+        place.rbuild(&["run", "--rm", "app", "cat", "/x"]).ok().out,
+        "four\n",
+        "a draft keeps its layers"
+    );
+    build("five").ok();
+    place.rbuild(&["rmi", "app"]).ok();
+    place.rbuild(&["inspect", "app"]).fails(1, "app");
+}

@@ -18,7 +18,7 @@ pub(crate) struct Inventory {
     pub(crate) records: Vec<RecordRow>,
     /// Layers with their sizes.
     pub(crate) layers: HashMap<LayerId, u64>,
-    /// Layers that images show.
+    /// Layers that images and drafts show.
     pub(crate) image_layers: HashSet<LayerId>,
     /// What living processes and containers have pinned.
     pub(crate) pinned: HashSet<String>,
@@ -91,6 +91,7 @@ impl Inventory {
             .into_iter()
             .filter_map(|image| image.snapshot)
             .flat_map(|snapshot| snapshot.layers)
+            .chain(images::drafts::layers(connection)?)
             .collect();
         let mut live = HashMap::new();
         let pins: Vec<(String, String)> = connection

@@ -1,0 +1,103 @@
+//! Names that lead to a draft: given by a build, made an image when somebody needs the id.
+
+use cache::{Draft, Snapshot, Store, StoreError};
+use image::{ImageConfig, ImageRef};
+use solver::Cancel;
+
+use super::ImagesError;
+use super::seal::make;
+
+/// Gives what a build left these names. Names that lead to just this already are left alone: a
+/// build with nothing to do writes nothing, and the image keeps the times at which it was made,
+/// and so its id. `is_dated` says that the times are somebody's wish, and count.
+pub fn draft(
+    store: &Store,
+    snapshot: &Snapshot,
+    config: &ImageConfig,
+    is_dated: bool,
+    names: &[ImageRef],
+) -> Result<(), ImagesError> {
+    let mut config = config.clone();
+    config.rootfs.diff_ids.clear();
+    let same = |bytes: &[u8]| {
+        serde_json::from_slice(bytes).is_ok_and(|known| is_same(&config, known, is_dated))
+    };
+    let text = serde_json::to_vec(&config).map_err(|error| ImagesError::Pack(error.into()))?;
+    let is_there = |name: &ImageRef| {
+        let name = name.to_string();
+        Ok::<_, StoreError>(match store.draft(&name)? {
+            Some(draft) => draft.snapshot == *snapshot && same(&draft.config),
+            None => is_image(store, &name, snapshot, &same),
+        })
+    };
+    let mut new = Vec::new();
+    for name in names {
+        if !is_there(name)? {
+            new.push(name.clone());
+        }
+    }
+    if !new.is_empty() {
+        store.add_draft(&text, snapshot, &new)?;
+    }
+    Ok(())
+}
+
+/// Whether a name leads to an image of just these files and this configuration.
+fn is_image(store: &Store, name: &str, snapshot: &Snapshot, same: &dyn Fn(&[u8]) -> bool) -> bool {
+    let Ok(image) = store.image(name) else {
+        return false;
+    };
+    // One that cannot be read is replaced.
+    image.names.iter().any(|other| other == name)
+        && image.snapshot.as_ref() == Some(snapshot)
+        && store
+            .blobs()
+            .read(&image.config)
+            .is_ok_and(|bytes| same(&bytes))
+}
+
+/// Whether two configurations are one, layers' digests aside.
+fn is_same(config: &ImageConfig, mut known: ImageConfig, is_dated: bool) -> bool {
+    known.rootfs.diff_ids.clear();
+    if !is_dated && known.history.len() == config.history.len() {
+        known.created.clone_from(&config.created);
+        for (known, new) in known.history.iter_mut().zip(&config.history) {
+            known.created.clone_from(&new.created);
+        }
+    }
+    known == *config
+}
+
+/// Makes an image of the draft that `text` names, if there is one. Ids never name a draft.
+pub fn settle(store: &Store, text: &str, cancel: &Cancel) -> Result<(), ImagesError> {
+    let Ok(name) = text.parse::<ImageRef>() else {
+        return Ok(());
+    };
+    match store.draft(&name.to_string())? {
+        Some(draft) => settle_one(store, &draft, cancel),
+        None => Ok(()),
+    }
+}
+
+/// Makes images of all drafts.
+pub fn settle_all(store: &Store, cancel: &Cancel) -> Result<(), ImagesError> {
+    for draft in store.drafts()? {
+        settle_one(store, &draft, cancel)?;
+    }
+    Ok(())
+}
+
+fn settle_one(store: &Store, draft: &Draft, cancel: &Cancel) -> Result<(), ImagesError> {
+    let damaged = |what: String| ImagesError::Damaged {
+        image: draft.name.clone(),
+        what,
+    };
+    let config: ImageConfig = serde_json::from_slice(&draft.config)
+        .map_err(|error| damaged(format!("its configuration: {error}")))?;
+    let _pin = store
+        .pin(&draft.snapshot.layers)?
+        .ok_or_else(|| damaged("a layer of it is gone".to_owned()))?;
+    let (image, _) = make(store, &draft.snapshot, &config, cancel)?;
+    store.settle_draft(draft, &image)?;
+    Ok(())
+}
