@@ -238,11 +238,20 @@ impl Store {
         let gone = match &name {
             // A digest's name goes with the last tag of its repository.
             Some(name) => {
-                let tags = others.clone().filter(|other| !other.contains('@')).count();
-                let whole = tags == 0 && repositories(&mut others.clone()) <= 1;
+                let own = repository(name);
+                let is_last_tag = !name.contains('@')
+                    && !others
+                        .clone()
+                        .any(|other| !other.contains('@') && repository(other) == own);
+                let (gone, left): (Vec<&String>, Vec<&String>) = others
+                    .clone()
+                    .partition(|other| is_last_tag && repository(other) == own);
+                let tags = left.iter().filter(|other| !other.contains('@')).count();
+                let whole = tags == 0 && repositories(&mut left.iter().copied()) <= 1;
                 removed.untagged.push(name.clone());
+                removed.untagged.extend(gone.into_iter().cloned());
                 if whole {
-                    removed.untagged.extend(others.cloned());
+                    removed.untagged.extend(left.into_iter().cloned());
                 }
                 whole
             }

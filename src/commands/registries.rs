@@ -30,6 +30,16 @@ pub fn pull(args: &PullArgs, home: &Home) -> anyhow::Result<u8> {
     settle(&store, &name.to_string(), &cancel).map_err(|error| error.failure())?;
     let before = store.image(&name.to_string()).ok();
     let found = images.ask(&name, &platform).map_err(failure)?;
+    let own = found.resolved.config.platform();
+    if args.platform.is_some() && !own.serves(&platform) {
+        return Err(Failure::new(
+            Class::Refused,
+            format!(
+                "image with reference {name} was found but its platform ({own}) does not match the specified platform ({platform})"
+            ),
+        )
+        .into());
+    }
     let (stack, _pins) = snapshot(&images, &found.resolved, &progress, &cancel)?;
     images
         .keep(&name, &found, Some(&stack))

@@ -142,7 +142,9 @@ fn a_push_and_a_pull_give_the_same_image() {
     let pushed = two.rbuild(&["push", &name, &other]).ok().out;
     assert!(pushed.contains(digest), "{pushed}");
     two.rbuild(&["rmi", &name]).ok();
-    two.rbuild(&["rmi", &other]);
+    two.rbuild(&["pull", "--platform=linux/s390x", &name])
+        .fails(1, "does not match the specified platform (linux/s390x)");
+    has_no_images(&two);
     two.rbuild(&["pull", &registry.name("team/none:1")])
         .fails(1, "not found");
 }

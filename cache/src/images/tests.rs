@@ -132,6 +132,24 @@ fn an_id_takes_all_tags_of_one_repository_along() {
 }
 
 #[test]
+fn the_last_tag_of_a_repository_takes_its_digest_along() {
+    let (_dir, store) = samples::store();
+    let image = add(&store, "a", &["app:1", "app:2", "other:1"]);
+    for name in ["app", "other"] {
+        let by_digest = named(name).at_digest(image.manifest);
+        store.tag_image(&image.manifest, &by_digest).unwrap();
+    }
+    assert_eq!(remove(&store, "app:1", false).unwrap().untagged, ["app:1"]);
+    let removed = remove(&store, "app:2", false).unwrap();
+    let by_digest = |name: &str| format!("{name}@{}", image.manifest);
+    assert_eq!(removed.untagged, ["app:2".to_owned(), by_digest("app")]);
+    assert_eq!(removed.deleted, None);
+    let removed = remove(&store, "other:1", false).unwrap();
+    assert_eq!(removed.untagged, ["other:1".to_owned(), by_digest("other")]);
+    assert_eq!(removed.deleted, Some(image.config));
+}
+
+#[test]
 fn an_images_files_are_noted_later() {
     let (_dir, store) = samples::store();
     let image = add(&store, "a", &["app"]);
