@@ -9,6 +9,8 @@ pub(crate) struct Identity {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     pub(crate) groups: Vec<u32>,
+    /// Those of the groups that somebody asked for; the others are what the files of an image say.
+    pub(crate) asked: Vec<u32>,
 }
 
 /// Resolves `user`, and `more` groups. `read` gives /etc/passwd and /etc/group; it is not called
@@ -30,12 +32,14 @@ pub(crate) fn identify(
             uid,
             gid,
             groups: Vec::new(),
+            asked: Vec::new(),
         },
         // an image need not know its root
         None if user.is_empty() => look_up("0", None, read).unwrap_or_else(|_| Identity {
             uid: 0,
             gid: 0,
             groups: Vec::new(),
+            asked: Vec::new(),
         }),
         None => look_up(name, group, read)?,
     };
@@ -45,6 +49,7 @@ pub(crate) fn identify(
             None => find_group(name, &read("/etc/group")?)?,
         };
         identity.groups.push(gid);
+        identity.asked.push(gid);
     }
     if !identity.groups.contains(&identity.gid) {
         identity.groups.insert(0, identity.gid);
@@ -92,6 +97,7 @@ fn look_up(
         uid,
         gid: field(3).unwrap_or(0),
         groups: Vec::new(),
+        asked: Vec::new(),
     };
     if let Some(group) = group {
         identity.gid = match number(group) {

@@ -152,7 +152,11 @@ fn base(at: &Path) -> bool {
     std::fs::write(at.join("bin/data"), "no program").unwrap();
     let passwd = "root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\n";
     std::fs::write(at.join("etc/passwd"), passwd).unwrap();
-    std::fs::write(at.join("etc/group"), "root:x:0:\nstaff:x:50:app\n").unwrap();
+    std::fs::write(
+        at.join("etc/group"),
+        "root:x:0:\nwheel:x:10:root\nstaff:x:50:app\n",
+    )
+    .unwrap();
     symlink("/etc/passwd", at.join("tmp/link")).unwrap();
     symlink("../../../../../../../offered", at.join("var/escape")).unwrap();
     true

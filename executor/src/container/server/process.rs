@@ -172,10 +172,11 @@ pub(super) fn become_user(
         let groups: Vec<Gid> = who.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
         rustix::thread::set_thread_groups(&groups)
             .map_err(|error| unmapped(error, "group", who.gid, launch, "supplementary groups"))?;
-    } else if !who.groups.is_empty() {
+    } else if let Some(&id) = who.asked.iter().find(|gid| **gid != who.gid) {
+        // with one id there is one group; those that an image puts its root into are not to be had
         return Err(ContainerError::UnmappedId {
             what: "group".to_owned(),
-            id: who.groups[0],
+            id,
             available: launch.mapped,
         });
     }
