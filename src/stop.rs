@@ -7,7 +7,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SI
 use signal_hook::iterator::Signals as Incoming;
 use solver::Cancel;
 
-type Forward = Box<dyn Fn(i32) + Send>;
+type Forward = Box<dyn FnMut(i32) + Send>;
 
 /// The request to stop that signals make, installed once.
 pub fn on_signal() -> Cancel {
@@ -48,7 +48,7 @@ impl Signals {
     }
 
     /// From now on they go to `to`, and ask nobody to stop.
-    pub fn forward(&self, to: impl Fn(i32) + Send + 'static) {
+    pub fn forward(&self, to: impl FnMut(i32) + Send + 'static) {
         *self.lock() = Some(Box::new(to));
     }
 
@@ -58,7 +58,7 @@ impl Signals {
 
     fn attend(&self, mut incoming: Incoming) {
         for signal in incoming.forever() {
-            if let Some(forward) = &*self.lock() {
+            if let Some(forward) = &mut *self.lock() {
                 forward(signal);
             } else if matches!(signal, SIGINT | SIGTERM | SIGHUP | SIGQUIT) {
                 if self.cancel.is_cancelled() {

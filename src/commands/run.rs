@@ -23,12 +23,15 @@ use crate::progress::Progress;
 use crate::report::{Class, Failure};
 use crate::stop::Signals;
 use crate::terminal::{Attached, resize};
-use signal_hook::consts::SIGWINCH;
+use signal_hook::consts::{SIGINT, SIGTERM, SIGWINCH};
 
 /// Docker's code for what went wrong before the process.
 const ENGINE: Class = Class::Container(125);
 /// /dev/shm, as Docker has it.
 const SHM_SIZE: u64 = 64 << 20;
+
+/// The request to stop that is not passed on any more but kills the container, as Docker has it.
+const INSISTING: u32 = 3;
 
 /// Starts the container, waits, and gives its exit code.
 pub fn run(args: &RunArgs, home: &Home) -> anyhow::Result<u8> {
@@ -303,10 +306,19 @@ fn environment(
 fn attend(mut running: Running, args: &RunArgs, signals: &Signals) -> Result<Exit, Failure> {
     let killer = running.killer();
     if !args.tty {
-        signals.forward(move |signal| {
-            if signal != SIGWINCH {
-                killer.signal(signal);
+        let mut asked = 0;
+        signals.forward(move |signal| match signal {
+            SIGWINCH => {}
+            // The kernel drops what a first process has no handler for: whoever insists means it.
+            SIGINT | SIGTERM => {
+                asked += 1;
+                if asked >= INSISTING {
+                    killer.kill();
+                } else {
+                    killer.signal(signal);
+                }
             }
+            signal => killer.signal(signal),
         });
         return running
             .wait(&|| false, &mut |_, _| {})

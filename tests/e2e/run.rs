@@ -23,6 +23,40 @@ fn the_exit_code_is_that_of_the_process() {
     assert_eq!(place.rbuild(&["run", "--rm", "-d", BASE, "true"]).code, 125);
 }
 
+/// A first process without a handler never gets SIGTERM; whoever sends it three times means it.
+#[test]
+fn insisting_ends_what_takes_no_signals() {
+    let Some(place) = Place::with_base() else {
+        return;
+    };
+    let started = place.path("started");
+    std::fs::create_dir(&started).unwrap();
+    let volume = format!("{}:/started", started.display());
+    let script = "touch /started/yes; sleep 600; true";
+    let mut command = place.command(&["run", "--rm", "-v", &volume, BASE, "sh", "-c", script]);
+    let mut child = command.spawn().unwrap();
+    let until = |done: &mut dyn FnMut() -> bool| {
+        let start = std::time::Instant::now();
+        while !done() {
+            assert!(start.elapsed().as_secs() < 60, "waited too long");
+            std::thread::yield_now();
+        }
+    };
+    until(&mut || started.join("yes").exists());
+    let mut status = None;
+    until(&mut || {
+        // Signals of one kind merge until they are seen, so more than three may be needed.
+        let pid = child.id().to_string();
+        let sent = std::process::Command::new("kill")
+            .args(["-TERM", &pid])
+            .status();
+        assert!(sent.unwrap().success());
+        status = child.try_wait().unwrap();
+        status.is_some()
+    });
+    assert_eq!(status.unwrap().code(), Some(137));
+}
+
 #[test]
 fn flags_change_what_the_process_sees() {
     let Some(place) = Place::with_users() else {

@@ -49,6 +49,11 @@ impl Killer {
         // a launcher that is gone has taken the container with it
         let _ = wire::send(&self.0, &Order::Signal(signal), &[], &[]);
     }
+
+    /// Ends the container and everything in it at once.
+    pub fn kill(&self) {
+        self.signal(libc::SIGKILL);
+    }
 }
 
 impl Running {
@@ -65,7 +70,7 @@ impl Running {
 
     /// Ends the container and everything in it at once.
     pub fn kill(&self) {
-        self.killer().signal(libc::SIGKILL);
+        self.killer().kill();
     }
 
     /// What sends signals to it.
