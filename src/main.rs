@@ -3,6 +3,7 @@
 //! - [`cli`]: the arguments
 //! - [`commands`]: one file for each command
 //! - [`pipeline`]: a build on one screen
+//! - [`findings`]: what a check found, for people and programs
 //! - [`images`], [`export`]: images found, made and given away
 //! - [`template`], [`columns`], [`output`]: how results are printed
 //! - [`progress`], [`report`]: what people see
@@ -11,6 +12,7 @@ mod cli;
 mod columns;
 mod commands;
 mod export;
+mod findings;
 mod home;
 mod images;
 mod output;

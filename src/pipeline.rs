@@ -183,8 +183,15 @@ fn open_contexts(
     names.into_iter().map(open).collect()
 }
 
-fn plan_failure(error: frontend::PlanError, source: &Source) -> Failure {
+/// What people are told of a file that cannot be built.
+pub fn plan_failure(error: frontend::PlanError, source: &Source) -> Failure {
     let mut failure = Failure::new(Class::Yours, error.message);
+    if error.is_violation {
+        let causes = error.warnings.iter();
+        failure.causes = causes
+            .map(|warning| format!("{}: {}", warning.rule, warning.message))
+            .collect();
+    }
     if let Some(span) = error.span {
         failure = failure.at(source, span, "");
     }

@@ -182,8 +182,17 @@ pub fn report(error: &anyhow::Error) -> u8 {
     failure.class.exit_code()
 }
 
-/// A check's warning with its frame, with a line end.
+/// A check's warning with its frame, with a line end, for standard error.
 pub fn warning(warning: &frontend::instruction::Warning, source: &Source) -> String {
+    render_warning(warning, source, colour())
+}
+
+/// A check's warning with its frame, with a line end.
+pub fn render_warning(
+    warning: &frontend::instruction::Warning,
+    source: &Source,
+    colour: bool,
+) -> String {
     let length = source.text.len();
     let start = warning.span.start.min(length);
     let annotation = AnnotationKind::Primary.span(start..warning.span.end.clamp(start, length));
@@ -195,7 +204,7 @@ pub fn warning(warning: &frontend::instruction::Warning, source: &Source) -> Str
             .path(&*source.path)
             .annotation(annotation),
     );
-    let renderer = if colour() {
+    let renderer = if colour {
         Renderer::styled()
     } else {
         Renderer::plain()
@@ -205,8 +214,12 @@ pub fn warning(warning: &frontend::instruction::Warning, source: &Source) -> Str
 
 /// Whether standard error takes colours.
 fn colour() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-        && std::io::stderr().is_terminal()
+    takes_colour(&std::io::stderr())
+}
+
+/// Whether `stream` takes colours.
+pub fn takes_colour(stream: &impl IsTerminal) -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && stream.is_terminal()
 }
 
 /// The text of an error, with a line end.

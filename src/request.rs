@@ -9,7 +9,8 @@ use image::Platform;
 use solver::op::NetworkMode;
 
 use crate::cli::BuildArgs;
-use crate::cli::value::SecretPlace;
+use crate::cli::check::CheckArgs;
+use crate::cli::value::{Pair, SecretPlace};
 use crate::project::Project;
 use crate::report::{Class, Failure};
 
@@ -34,7 +35,7 @@ impl Request {
                     .help("build without it; `rbuild build --help` lists what there is"),
             );
         }
-        let (named_contexts, directories) = contexts(args)?;
+        let (named_contexts, directories) = contexts(&args.build_contexts)?;
         let mut plan = PlanRequest {
             target: args.target.clone(),
             platforms: platforms(&args.platforms)?,
@@ -84,6 +85,23 @@ impl Request {
     }
 }
 
+/// What the frontend needs for a check that no build's arguments come with: every entitlement is
+/// granted.
+pub fn of_check(args: &CheckArgs, project: &Project) -> Result<PlanRequest, Failure> {
+    let (named_contexts, _) = contexts(&args.build_contexts)?;
+    Ok(PlanRequest {
+        target: args.target.clone(),
+        platforms: platforms(&args.platforms)?,
+        build_args: build_args(&args.build_args)?,
+        named_contexts,
+        allow_host_network: true,
+        allow_insecure: true,
+        ignored: Some(project.ignore.clone()),
+        now: crate::time::now(),
+        ..PlanRequest::default()
+    })
+}
+
 /// `NAME=VALUE` as it is; `NAME` from the environment, or not at all; and the environment's
 /// SOURCE_DATE_EPOCH, which reproducible builds are told of so.
 fn build_args(given: &[String]) -> Result<Vec<(String, String)>, Failure> {
@@ -124,10 +142,10 @@ pub fn platforms(given: &[String]) -> Result<Vec<Platform>, Failure> {
 
 type Contexts = (BTreeMap<String, NamedContext>, BTreeMap<String, PathBuf>);
 
-fn contexts(args: &BuildArgs) -> Result<Contexts, Failure> {
+fn contexts(given: &[Pair]) -> Result<Contexts, Failure> {
     let mut named = BTreeMap::new();
     let mut directories = BTreeMap::new();
-    for pair in &args.build_contexts {
+    for pair in given {
         let name = pair.name.to_lowercase();
         let value = pair.value.as_str();
         let context = if let Some(image) = value.strip_prefix("docker-image://") {

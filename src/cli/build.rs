@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueEnum};
 
+use super::call::Call;
 use super::value::{ExtraHost, Output, Pair, SecretSource, SshAgent};
 
 /// Arguments of a build.
@@ -129,6 +130,15 @@ pub struct BuildArgs {
     #[arg(long)]
     pub host_certs: bool,
 
+    /// Check the Dockerfile, with these flags, instead of building it
+    #[arg(long, conflicts_with = "call")]
+    pub check: bool,
+
+    /// What to do: build, check, outline (parameters of the target) or targets (stages); as JSON
+    /// with ,format=json
+    #[arg(long, value_name = "METHOD[,format=json]", default_value = "build")]
+    pub call: Call,
+
     /// Flags of docker and buildx that are not done yet, each refused by name.
     #[command(flatten)]
     pub unfinished: Unfinished,
@@ -176,10 +186,6 @@ pub struct Unfinished {
     resource: Vec<String>,
     #[arg(long, hide = true, value_name = "X", action = ArgAction::Append)]
     policy: Vec<String>,
-    #[arg(long, hide = true, value_name = "X")]
-    call: Option<String>,
-    #[arg(long, hide = true)]
-    check: bool,
     #[arg(long, hide = true)]
     squash: bool,
     #[arg(short = 'm', long, hide = true, value_name = "X")]
@@ -202,11 +208,6 @@ impl Unfinished {
             (self.cgroup_parent.is_some(), "--cgroup-parent"),
             (!self.resource.is_empty(), "--resource"),
             (!self.policy.is_empty(), "--policy"),
-            (
-                self.call.as_deref().is_some_and(|call| call != "build"),
-                "--call",
-            ),
-            (self.check, "--check"),
             (self.squash, "--squash"),
             (self.memory.is_some(), "--memory"),
             (self.cpus.is_some(), "--cpus"),

@@ -1,6 +1,8 @@
 //! The arguments, grouped as `--help` shows them. Nothing here acts.
 
 pub mod build;
+pub mod call;
+pub mod check;
 pub mod images;
 pub mod run;
 pub mod store;
@@ -47,6 +49,8 @@ pub struct Cli {
 pub enum Command {
     /// Build an image from a Dockerfile
     Build(Box<BuildArgs>),
+    /// Say what is legal and yet not right in a Dockerfile, and what its build would fail of
+    Check(check::CheckArgs),
     /// Say why a step of the last build ran instead of coming from the cache
     Why(store::WhyArgs),
     /// Start a container from an image, in the foreground

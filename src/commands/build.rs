@@ -12,6 +12,7 @@ use solver::{Event, EventSink};
 
 use crate::cli::BuildArgs;
 use crate::cli::build::Progress as Mode;
+use crate::cli::call::{Call, Method};
 use crate::cli::value::{Output, OutputKind};
 use crate::export::{Export, Made, Written, parse_name, unwritable};
 use crate::home::Home;
@@ -26,6 +27,10 @@ use crate::request::Request;
 pub fn run(args: &BuildArgs, home: &Home) -> anyhow::Result<u8> {
     let project = Project::load(&args.context, args.file.as_deref())?;
     let request = Request::new(args, &project)?;
+    let call = if args.check { Call::CHECK } else { args.call };
+    if call.method != Method::Build {
+        return super::check::call(call, &request.plan, &project, args.pull, home);
+    }
     let names = args
         .tags
         .iter()

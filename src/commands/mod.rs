@@ -2,6 +2,7 @@
 
 mod archives;
 mod build;
+mod check;
 mod doctor;
 mod images;
 mod import;
@@ -19,6 +20,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
     let home = Home::find(cli.root)?;
     match cli.command {
         Command::Build(args) => build::run(&args, &home),
+        Command::Check(args) => check::run(&args, &home),
         Command::Why(args) => store::why(&args, &home),
         Command::Run(args) => run::run(&args, &home),
         Command::Import(args) => import::run(&args, &home),

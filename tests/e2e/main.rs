@@ -8,6 +8,7 @@
 
 mod build;
 mod cache;
+mod check;
 mod errors;
 mod identity;
 mod images;

@@ -17,6 +17,8 @@ pub struct PlanError {
     pub help: Option<String>,
     /// What the checks had found until then.
     pub warnings: Vec<Warning>,
+    /// Whether it is only the checks that are not content, and the file wants that to be an error.
+    pub is_violation: bool,
 }
 
 impl PlanError {
@@ -27,6 +29,7 @@ impl PlanError {
             span: None,
             help: None,
             warnings: Vec::new(),
+            is_violation: false,
         }
     }
 

@@ -112,6 +112,12 @@ impl<'a> Lowering<'a> {
                 let image = empty_image(&platform);
                 Ok(StageState::new(self.scratch(), platform, image))
             }
+            Ground::Unknown => {
+                let image = empty_image(&platform);
+                let mut state = StageState::new(self.scratch(), platform, image);
+                state.base_unknown = true;
+                Ok(state)
+            }
             Ground::Image(image, context) => {
                 let own = image.config.platform();
                 let knows_own = !own.os.is_empty() && !own.architecture.is_empty();
@@ -170,7 +176,7 @@ impl<'a> Lowering<'a> {
             Source::Default => Ok(Some(self.main_context())),
             Source::Stage(stage) => Ok(self.done[stage].as_ref().map(|state| state.root)),
             Source::External(external) => match self.grounds.externals[external].clone() {
-                None | Some(Ground::Scratch) => Ok(Some(self.scratch())),
+                None | Some(Ground::Scratch | Ground::Unknown) => Ok(Some(self.scratch())),
                 Some(Ground::Image(image, context)) => {
                     let platform = self.scope.target.clone();
                     Ok(Some(match context {

@@ -69,6 +69,11 @@ impl Work<'_, '_> {
                 (None, Some(default)) => Some(self.expand(&default.text)?),
                 (None, None) => scope.global.values.get(name).map(str::to_owned),
             };
+            if let Some(survey) = &scope.survey {
+                let given = scope.build_args.get(name).is_some() || arg.default.is_some();
+                let inherited = !given && value.is_some();
+                survey.declare(name, value.as_deref(), inherited, &self.comments, self.span);
+            }
             text.push(' ');
             text.push_str(name);
             if let Some(value) = &value {

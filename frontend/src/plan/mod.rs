@@ -9,6 +9,7 @@
 //! - `lower`, `work`: stages to vertices, one instruction after the other, with `run`, `mounts`,
 //!   `mounting`, `copy`, `remote` and `metadata` for their kinds
 //! - `checks`: what is legal and yet not right
+//! - `survey`: the check of all stages and the parameters of one, without a plan
 //!
 //! This room knows no files and no network: what a base image is, it asks [`ImageResolver`].
 
@@ -41,6 +42,7 @@ mod stages;
 mod stamp;
 mod state;
 mod suggest;
+mod survey;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -55,6 +57,7 @@ pub use error::PlanError;
 pub(crate) use gotext::quoted;
 pub use images::{ImageName, ImageResolver, ResolveError, ResolvedImage};
 pub use request::{NamedContext, PlanRequest};
+pub use survey::{Findings, check, outline};
 
 use contexts::Contexts;
 use images::Images;
@@ -103,14 +106,7 @@ pub fn plan(
     request: &PlanRequest,
     images: &dyn ImageResolver,
 ) -> Result<BuildPlan, PlanError> {
-    if let Some(word) = &dockerfile.directives.syntax {
-        syntax::check(&word.text).map_err(|error| error.at(word.span))?;
-    }
-    for (name, value) in &request.build_args {
-        if name == "BUILDKIT_SYNTAX" {
-            syntax::check(value)?;
-        }
-    }
+    check_syntax(dockerfile, request)?;
     let images = Images::new(images);
     let contexts = Contexts::new(&request.named_contexts);
     let one = |platform| one_platform(dockerfile, request, &images, &contexts, platform);
@@ -155,6 +151,23 @@ pub fn plan(
     })
 }
 
+/// Refuses a language that is not this one.
+fn check_syntax(dockerfile: &Dockerfile, request: &PlanRequest) -> Result<(), PlanError> {
+    if let Some(word) = &dockerfile.directives.syntax {
+        syntax::check(&word.text).map_err(|error| error.at(word.span))?;
+    }
+    for (name, value) in &request.build_args {
+        if name == "BUILDKIT_SYNTAX" {
+            syntax::check(value)?;
+        }
+    }
+    Ok(())
+}
+
+fn no_stages() -> PlanError {
+    PlanError::new("dockerfile contains no stages to build")
+}
+
 fn one_platform(
     dockerfile: &Dockerfile,
     request: &PlanRequest,
@@ -163,24 +176,42 @@ fn one_platform(
     platform: Option<&Platform>,
 ) -> Result<(Graph, Target, Vec<Warning>), PlanError> {
     if dockerfile.stages.is_empty() {
-        return Err(PlanError::new("dockerfile contains no stages to build"));
+        return Err(no_stages());
     }
     let scope = Scope::new(dockerfile, request, images, contexts, platform)?;
     let lowered = lower_target(&scope);
-    let (graph, state) = lowered.map_err(|mut error| {
+    let lowered = lowered.map_err(|mut error| {
         error.warnings = scope.checks.warnings();
         error
     })?;
     let warnings = scope.checks.finish()?;
-    Ok((graph, finish(&scope, state), warnings))
+    Ok((lowered.graph, finish(&scope, lowered.state), warnings))
 }
 
-fn lower_target(scope: &Scope<'_>) -> Result<(Graph, StageState), PlanError> {
+/// What lowering came to.
+struct Lowered {
+    graph: Graph,
+    /// What the target left.
+    state: StageState,
+    /// The target's number.
+    target: usize,
+    /// Which stages were lowered.
+    needed: Vec<bool>,
+}
+
+fn lower_target(scope: &Scope<'_>) -> Result<Lowered, PlanError> {
     checks::tree::run(scope);
     let mut table = Table::new(scope)?;
     let target = table.target(scope.request.target.as_deref())?;
     let grounds = resolve::resolve(scope, &mut table, target)?;
-    Lowering::new(scope, table, grounds).run(target)
+    let needed = grounds.needed.clone();
+    let (graph, state) = Lowering::new(scope, table, grounds).run(target)?;
+    Ok(Lowered {
+        graph,
+        state,
+        target,
+        needed,
+    })
 }
 
 /// The image that a stage has become.

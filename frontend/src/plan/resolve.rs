@@ -23,6 +23,8 @@ pub(super) enum Ground {
     Image(Arc<ResolvedImage>, Option<String>),
     /// A directory or URL of the request.
     Context(Found),
+    /// It cannot be had, and no build is wanted.
+    Unknown,
 }
 
 /// What everything outside the file turned out to be; none for what the target does not need.
@@ -53,7 +55,15 @@ pub(super) fn resolve(
         needed: Vec::new(),
     };
     loop {
-        let (stages, externals) = table.reachable(target);
+        let (mut stages, mut externals) = table.reachable(target);
+        if scope
+            .survey
+            .as_ref()
+            .is_some_and(|survey| survey.all_stages)
+        {
+            stages.fill(true);
+            externals.fill(true);
+        }
         grounds.externals.resize(externals.len(), None);
         grounds.needed = stages;
         prepare(scope, table, &grounds, &externals);
@@ -68,17 +78,30 @@ pub(super) fn resolve(
                 Base::Replaced(found) => of_context(scope, found, platform),
                 Base::Image(name) => of_name(scope, table, name, platform),
             };
-            grounds.stages[number] = Some(ground.map_err(|error| error.at(node.stage.span))?);
+            let ground = ground.map_err(|error| error.at(node.stage.span));
+            grounds.stages[number] = Some(or_unknown(scope, ground)?);
         }
         for (number, external) in table.externals.iter().enumerate() {
             if externals[number] && grounds.externals[number].is_none() {
                 let ground = of_name(scope, table, &external.name, &scope.target);
-                grounds.externals[number] = Some(ground.map_err(|error| error.at(external.span))?);
+                let ground = ground.map_err(|error| error.at(external.span));
+                grounds.externals[number] = Some(or_unknown(scope, ground)?);
             }
         }
         if !onbuild::add_triggers(table, &grounds)? {
             return Ok(grounds);
         }
+    }
+}
+
+/// When no build is wanted, what cannot be had is noted and does not stop anything.
+fn or_unknown(scope: &Scope<'_>, ground: Result<Ground, PlanError>) -> Result<Ground, PlanError> {
+    match (ground, &scope.survey) {
+        (Err(error), Some(survey)) => {
+            survey.miss(error);
+            Ok(Ground::Unknown)
+        }
+        (ground, _) => ground,
     }
 }
 

@@ -11,6 +11,7 @@ use super::error::PlanError;
 use super::images::Images;
 use super::request::PlanRequest;
 use super::stamp;
+use super::survey::Survey;
 use crate::expansion::{Budget, Lexer};
 use crate::instruction::Dockerfile;
 
@@ -35,6 +36,8 @@ pub(super) struct Scope<'a> {
     pub(super) default_global: Option<GlobalArgs>,
     pub(super) proxies: Vec<(String, String)>,
     pub(super) epoch: Option<Epoch>,
+    /// Set when no build is wanted.
+    pub(super) survey: Option<Survey>,
 }
 
 impl<'a> Scope<'a> {
@@ -101,6 +104,7 @@ impl<'a> Scope<'a> {
             default_global,
             proxies: args::proxies(request),
             epoch,
+            survey: None,
         })
     }
 

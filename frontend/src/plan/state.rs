@@ -36,6 +36,8 @@ pub(super) struct StageState {
     pub(super) unaccounted: Option<String>,
     /// Whether a WORKDIR of this file was seen.
     pub(super) workdir_set: bool,
+    /// Whether the base image could not be read, so that nobody knows its variables.
+    pub(super) base_unknown: bool,
 }
 
 impl StageState {
@@ -63,6 +65,7 @@ impl StageState {
             base_layers: layers,
             unaccounted: None,
             workdir_set: false,
+            base_unknown: false,
         }
     }
 

@@ -4,6 +4,7 @@ mod bases;
 mod errors;
 mod files;
 mod processes;
+mod survey;
 mod warnings;
 
 use std::collections::HashMap;

@@ -67,7 +67,7 @@ pub(super) struct Work<'w, 'a> {
     pub(super) healthcheck: Option<Span>,
     /// Of the instruction that is being lowered.
     pub(super) span: Span,
-    comments: Vec<Word>,
+    pub(super) comments: Vec<Word>,
     trigger: bool,
     undefined: Vec<String>,
 }
@@ -144,6 +144,9 @@ impl<'w, 'a> Work<'w, 'a> {
 
     fn report_undefined(&mut self) {
         for name in std::mem::take(&mut self.undefined) {
+            if self.state.base_unknown {
+                continue;
+            }
             let declared = self.state.args.iter().any(|(arg, _)| *arg == name);
             if declared || NOT_VARIABLES.contains(&name.as_str()) {
                 continue;

@@ -123,6 +123,7 @@ impl Checks {
         ));
         error.span = warnings.first().map(|warning| warning.span);
         error.warnings = warnings;
+        error.is_violation = true;
         Err(error)
     }
 }

@@ -1,0 +1,141 @@
+//! `rbuild check`, and what `rbuild build --call` answers without building.
+
+use std::io::stdout;
+
+use frontend::plan::{ImageName, PlanRequest, ResolveError, ResolvedImage};
+use frontend::{Dockerfile, ImageResolver};
+use image::Platform;
+
+use crate::cli::call::{Call, Method};
+use crate::cli::check::{CheckArgs, Format};
+use crate::findings::Findings;
+use crate::home::Home;
+use crate::images::Images;
+use crate::pipeline::{parse, plan_failure};
+use crate::project::Project;
+use crate::report::{Class, Failure, takes_colour};
+use crate::request;
+
+mod lists;
+
+/// Checks a Dockerfile.
+pub fn run(args: &CheckArgs, home: &Home) -> anyhow::Result<u8> {
+    let project = Project::load(&args.context, args.file.as_deref())?;
+    let request = request::of_check(args, &project)?;
+    check(args.format, &request, &project, args.pull, home)
+}
+
+/// Answers a question about a build.
+pub fn call(
+    call: Call,
+    request: &PlanRequest,
+    project: &Project,
+    pull: bool,
+    home: &Home,
+) -> anyhow::Result<u8> {
+    let source = &project.source;
+    let text = match call.method {
+        Method::Check | Method::Build => {
+            let format = if call.json {
+                Format::Json
+            } else {
+                Format::Text
+            };
+            return check(format, request, project, pull, home);
+        }
+        Method::Targets => {
+            let targets = frontend::outline::targets(&parse(source)?);
+            if call.json {
+                lists::targets_json(&targets, source)
+            } else {
+                lists::targets(&targets)
+            }
+        }
+        Method::Outline => {
+            let dockerfile = parse(source)?;
+            let outline = frontend::plan::outline(&dockerfile, request, &*resolver(home, pull))
+                .map_err(|error| plan_failure(error, source))?;
+            if call.json {
+                lists::outline_json(&outline, source)
+            } else {
+                lists::outline(&outline)
+            }
+        }
+    };
+    crate::output::print(&text)?;
+    Ok(0)
+}
+
+fn check(
+    format: Format,
+    request: &PlanRequest,
+    project: &Project,
+    pull: bool,
+    home: &Home,
+) -> anyhow::Result<u8> {
+    let source = &project.source;
+    let findings = match parse(source) {
+        Ok(dockerfile) => ask(&dockerfile, request, project, &*resolver(home, pull)),
+        Err(mut failure) => {
+            let further = std::mem::take(&mut failure.further);
+            Findings {
+                source,
+                warnings: Vec::new(),
+                errors: std::iter::once(failure).chain(further).collect(),
+            }
+        }
+    };
+    crate::output::print(&findings.render(format, takes_colour(&stdout())))?;
+    // As docker's: whatever was found.
+    Ok(if findings.is_empty() {
+        0
+    } else {
+        Class::Refused.exit_code()
+    })
+}
+
+fn ask<'p>(
+    dockerfile: &Dockerfile,
+    request: &PlanRequest,
+    project: &'p Project,
+    images: &dyn ImageResolver,
+) -> Findings<'p> {
+    let source = &project.source;
+    let found = frontend::check(dockerfile, request, images);
+    let errors = found.errors.into_iter();
+    let failure = |error: frontend::PlanError| {
+        if error.is_violation {
+            // The warnings stand above it with their places.
+            return Failure::new(Class::Yours, error.message);
+        }
+        plan_failure(error, source)
+    };
+    Findings {
+        source,
+        warnings: found.warnings,
+        errors: errors.map(failure).collect(),
+    }
+}
+
+/// Reads base images from the store and the registries; where there can be no store, none.
+fn resolver(home: &Home, pull: bool) -> Box<dyn ImageResolver> {
+    match home.enter_and_open() {
+        Ok(store) => {
+            let cancel = crate::stop::on_signal();
+            Box::new(Images::new(&store, pull, &cancel))
+        }
+        Err(failure) => Box::new(NoStore(failure)),
+    }
+}
+
+/// Has no image, and says why.
+struct NoStore(Failure);
+
+impl ImageResolver for NoStore {
+    fn resolve(&self, name: &ImageName, _: &Platform) -> Result<ResolvedImage, ResolveError> {
+        Err(ResolveError {
+            message: format!("{}: {}", name.text(), self.0.title),
+            help: self.0.help.clone(),
+        })
+    }
+}

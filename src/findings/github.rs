@@ -1,0 +1,42 @@
+//! Workflow commands of GitHub Actions, which become annotations of a pull request.
+
+use super::{Findings, lines};
+
+pub(super) fn render(findings: &Findings<'_>) -> String {
+    let file = property(&findings.source.path);
+    let mut text = String::new();
+    let mut annotate =
+        |kind: &str, title: &str, place: Option<std::ops::Range<usize>>, message: &str| {
+            let place = place.map_or_else(String::new, |span| {
+                let lines = lines(&findings.source.text, &span);
+                format!(",line={},endLine={}", lines.start(), lines.end())
+            });
+            let (title, message) = (property(title), escaped(message));
+            text.push_str(&format!(
+                "::{kind} file={file}{place},title={title}::{message}\n"
+            ));
+        };
+    for warning in &findings.warnings {
+        annotate(
+            "warning",
+            warning.rule,
+            Some(warning.span.into()),
+            &warning.message,
+        );
+    }
+    for error in &findings.errors {
+        let place = error.frame.as_ref().map(|frame| frame.span.clone());
+        annotate("error", "build error", place, &error.title);
+    }
+    text
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
+}
+
+fn property(text: &str) -> String {
+    escaped(text).replace(':', "%3A").replace(',', "%2C")
+}
