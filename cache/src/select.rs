@@ -17,7 +17,7 @@ use solver::selector::Purpose;
 use solver::{Selector, TreeDigest};
 
 use crate::context::{Context, ContextError};
-use crate::layer::entry::{is_within, join, path_cmp, split};
+use crate::layer::entry::{is_within, path_cmp, split};
 use crate::layer::{Entry, Kind, LayerError};
 use crate::snapshot::View;
 use crate::snapshot::resolve::resolve;
@@ -129,11 +129,7 @@ where
         };
         let pattern = pattern.trim_start_matches("./").trim_matches('/');
         let literal = !has_wildcard(base) && !has_wildcard(pattern);
-        if literal
-            && resolve(tree, &join(base.as_bytes(), pattern.as_bytes()), true)?
-                .1
-                .is_none()
-        {
+        if literal && !is_there(tree, &selector.path)? {
             return Err(tree.not_found(shown(selector.path.as_bytes()).as_str()));
         }
         // of the root itself, everything is asked for
@@ -157,15 +153,29 @@ where
     })
 }
 
+/// Whether the path `written`, without wildcards, is there. Its directories will be those of the
+/// destination, so none of them can be a link; what is at its end can.
+fn is_there<T: Tree>(tree: &T, written: &str) -> Result<bool, SelectError>
+where
+    SelectError: From<T::Error>,
+{
+    let path = names(written).join("/").into_bytes();
+    let dir = split(&path).0;
+    Ok(resolve(tree, dir, true)?.0 == dir && resolve(tree, &path, true)?.1.is_some())
+}
+
+/// The names that a path is made of.
+fn names(path: &str) -> Vec<&str> {
+    let names = path.split('/');
+    names.filter(|name| !matches!(*name, "" | ".")).collect()
+}
+
 /// The source paths that a path or pattern means, links not followed in the last component.
 fn sources<T: Tree>(tree: &T, path: &str, is_pattern: bool) -> Result<Vec<Vec<u8>>, SelectError>
 where
     SelectError: From<T::Error>,
 {
-    let names: Vec<&str> = path
-        .split('/')
-        .filter(|name| !matches!(*name, "" | "."))
-        .collect();
+    let names = names(path);
     let wild = names
         .iter()
         .position(|name| has_wildcard(name))

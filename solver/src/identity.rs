@@ -24,7 +24,7 @@ const fn kind(op: &Op) -> (&'static str, u32) {
         Op::Context(_) => ("context", 1),
         Op::Http(_) => ("http", 1),
         Op::Git(_) => ("git", 1),
-        Op::Exec(_) => ("run", 2),
+        Op::Exec(_) => ("run", 3),
         Op::Copy(_) => ("copy", 2),
         Op::MakeDir(_) => ("workdir", 1),
         Op::Merge => ("merge", 1),

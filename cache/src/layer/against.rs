@@ -1,6 +1,6 @@
 //! What a new layer really does to the tree below it. Knows entries, no files.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use super::entry::{is_within, path_cmp, split};
 use super::{Entry, Kind, TimeRule, Timestamp};
@@ -133,7 +133,6 @@ pub(super) fn against(below: &View, raw: Vec<Raw>, times: Times) -> Difference {
     for (_, dir) in &deleted {
         keep.mark(*dir);
     }
-    keep_groups(&entries, &mut keep);
     // what was deleted by an opaque mark, unless a stub's place is kept for the same name
     for (path, _) in deleted {
         difference.whiteouts.push(path);
@@ -182,42 +181,19 @@ impl Keep {
     }
 }
 
-/// Hard links stay or go together: a link of a file that is as below is a change to that file too.
-fn keep_groups(entries: &[Entry], keep: &mut Keep) {
-    let mut groups = HashMap::<&[u8], Vec<usize>>::new();
-    for (position, entry) in entries.iter().enumerate() {
-        if let Kind::File {
-            link: Some(first), ..
-        } = &entry.kind
-        {
-            groups.entry(first).or_default().push(position);
-        }
-    }
-    for members in groups.into_values() {
-        if members.iter().any(|position| keep.kept[*position]) {
-            for position in members {
-                keep.mark(position);
-            }
-        }
-    }
-}
-
-/// Whether an entry leaves what was there as it was.
+/// Whether an entry leaves what was there as it was. A file that only got another name does: the
+/// name becomes a file of its own, as layers share no inodes.
 fn equal(new: &Entry, old: &Entry) -> bool {
     let same_kind = match (&new.kind, &old.kind) {
         (Kind::Dir { .. }, Kind::Dir { .. }) => true,
         (
-            Kind::File {
-                size,
-                content,
-                link,
-            },
+            Kind::File { size, content, .. },
             Kind::File {
                 size: old_size,
                 content: old_content,
-                link: old_link,
+                ..
             },
-        ) => size == old_size && content == old_content && (link.is_none() || link == old_link),
+        ) => size == old_size && content == old_content,
         (new, old) => new == old,
     };
     same_kind

@@ -157,6 +157,10 @@ fn sources_are_those_of_the_reference() {
             Err("\"/tree/none.txt\": not found"),
         ),
         (parents("tree/none*"), Ok(vec![":"])),
+        (parents("link/f"), Err("\"/link/f\": not found")),
+        (parents("link/./in/f"), Err("\"/link/./in/f\": not found")),
+        (parents("./real/./in/f"), Ok(vec![":", ":in", ":in/f"])),
+        (parents("real/f"), Ok(vec![":", ":real", ":real/f"])),
         (mount("link/f"), Ok(vec!["f:"])),
         (mount("none"), Err("not found")),
     ];

@@ -30,9 +30,10 @@ enum Half<'a> {
 }
 
 impl<'a> Half<'a> {
-    /// A number is one that fits 31 bits; everything else is a name, and nothing at all is 0.
+    /// A number is one that fits 31 bits; everything else is a name. Root is 0
+    /// everywhere, and so is nothing at all.
     fn parse(text: &'a str) -> Self {
-        if text.is_empty() {
+        if matches!(text, "" | "root") {
             return Self::Id(0);
         }
         match text.parse::<i32>() {
@@ -157,6 +158,9 @@ mod tests {
             ("5:7", 5, 7),
             ("1000:", 1000, 0),
             (":7", 0, 7),
+            ("root", 0, 0),
+            ("root:7", 0, 7),
+            ("7:root", 7, 0),
             ("2147483647", 2_147_483_647, 2_147_483_647),
         ] {
             assert_eq!(look_up(text, None).unwrap(), Owner { uid, gid }, "{text}");

@@ -103,6 +103,13 @@ impl Work<'_, '_> {
 
     fn inline(&mut self, heredoc: &Heredoc) -> Result<InlineFile, PlanError> {
         let content = heredoc.content();
+        let path = format!("/{}", heredoc.name.trim_start_matches('/'));
+        if path[1..].contains('/') {
+            return Err(
+                PlanError::new(format!("open {path}: no such file or directory"))
+                    .help("a heredoc's file is named by the word after <<, in no directory"),
+            );
+        }
         Ok(InlineFile {
             name: heredoc.name.clone(),
             data: if heredoc.expand {

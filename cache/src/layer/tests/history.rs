@@ -177,14 +177,14 @@ fn the_same_tree_again_is_no_change() {
 }
 
 #[test]
-fn hard_links_stay_together() {
+fn a_new_name_for_a_file_below_is_a_file_of_its_own() {
     let (_dir, store) = store();
     let first = written(&store, &View::default(), |root| {
         std::fs::write(root.join("a"), "x").unwrap();
     });
     let below = on_top(&View::default(), &first);
-    let layer = written(&store, &below, |root| {
-        // `ln a b` copies a up
+    let link = |root: &Path, names: &[&str]| {
+        // `ln a b; ln a c` copies a up
         std::fs::write(root.join("a"), "x").unwrap();
         let time = std::fs::metadata(first.files.path().join("a"))
             .unwrap()
@@ -196,11 +196,19 @@ fn hard_links_stay_together() {
             .unwrap()
             .set_modified(time)
             .unwrap();
-        std::fs::hard_link(root.join("a"), root.join("b")).unwrap();
-    });
-    assert_eq!(changes(&layer), ["A a", "A b"]);
+        for name in names {
+            std::fs::hard_link(root.join("a"), root.join(name)).unwrap();
+        }
+    };
+    let layer = written(&store, &below, |root| link(root, &["b"]));
+    assert_eq!(changes(&layer), ["A b"]);
+    let entry = layer.index.get(b"b").unwrap();
+    assert!(matches!(entry.kind, Kind::File { link: None, .. }));
+    assert!(!layer.files.path().join("a").exists());
+    let layer = written(&store, &below, |root| link(root, &["b", "c"]));
+    assert_eq!(changes(&layer), ["A b", "A c"]);
     for entry in layer.index.iter() {
-        assert!(matches!(entry.kind, Kind::File { link: Some(first), .. } if first == b"a"));
+        assert!(matches!(entry.kind, Kind::File { link: Some(first), .. } if first == b"b"));
     }
 }
 

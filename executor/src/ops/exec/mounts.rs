@@ -17,7 +17,8 @@ use crate::ops::error::OpError;
 /// Mounts with all that goes with them.
 #[derive(Default)]
 pub struct Mounts {
-    /// Sorted by target, so that a parent is made before what is below it.
+    /// The files of the network, then what was asked for, sorted by target, so that a parent is
+    /// made before what is below it.
     pub list: Vec<Mount>,
     /// Bytes of the `Content` mounts, by index.
     pub contents: Vec<Vec<u8>>,
@@ -53,14 +54,13 @@ impl Mounts {
         if let Some(bundle) = &executor.options.host_certs {
             mounts.list.push(certs::mount(certs::source(bundle)?));
         }
-        let mut selection = 0;
+        let (mut selection, own) = (0, mounts.list.len());
         for mount in &op.mounts {
             mounts.asked(executor, job, mount, &mut selection)?;
         }
-        // Stable: of two mounts at one target the later one is seen.
-        mounts
-            .list
-            .sort_by(|a, b| components(&a.target).cmp(components(&b.target)));
+        // Stable: of two mounts at one target the later one is seen. What was asked for hides the
+        // files of the network too: a tmpfs on /etc is empty.
+        mounts.list[own..].sort_by(|a, b| components(&a.target).cmp(components(&b.target)));
         Ok(mounts)
     }
 

@@ -122,6 +122,8 @@ fn heredocs_are_files_after_all_others() {
     assert_eq!(sources[1].1, "<<one=hi world n \"world\"\n");
     assert_eq!(sources[2].1, "<<two=$W\n");
     assert_eq!(plan.history()[1], "COPY f <<one <<two /d/ # buildkit");
+    let error = error_of("FROM scratch\nCOPY <<a/b /d/\na/b\n");
+    assert_eq!(error.message, "open /a/b: no such file or directory");
 }
 
 #[test]
