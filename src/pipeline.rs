@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cache::explain::Explanation;
 use cache::records::Records;
-use cache::{Context, ContextOptions, Snapshot, Store, StoreError};
+use cache::{Context, ContextOptions, SelectError, Snapshot, Store, StoreError};
 use executor::ops::{Executor, ExecutorOptions, OpError};
 use frontend::{BuildPlan, Dockerfile};
 use solver::schedule::{Options, Solution, SolveError, solve};
@@ -185,7 +185,12 @@ fn open_contexts(
 
 /// What people are told of a file that cannot be built.
 pub fn plan_failure(error: frontend::PlanError, source: &Source) -> Failure {
-    let mut failure = Failure::new(Class::Yours, error.message);
+    let class = if error.unreachable {
+        Class::System
+    } else {
+        Class::Yours
+    };
+    let mut failure = Failure::new(class, error.message);
     if error.is_violation {
         let causes = error.warnings.iter();
         failure.causes = causes
@@ -230,10 +235,7 @@ fn solve_failure(
             failure
         }
         SolveError::Cache { source, .. } => crate::home::store_failure(source),
-        SolveError::Cancelled => Failure::new(
-            Class::Interrupted,
-            "stopped; what was finished is in the cache",
-        ),
+        SolveError::Cancelled => crate::stop::stopped(),
         SolveError::Threads(_) => Failure::from_error(Class::System, &error),
         SolveError::UnknownTarget(_) | SolveError::ContextTarget(_) => {
             Failure::from_error(Class::Ours, &error)
@@ -261,6 +263,26 @@ fn step_class(error: &OpError) -> Class {
             Class::Ours
         }
         OpError::Cancelled => Class::Interrupted,
+        OpError::Select(SelectError::Layer(_)) => Class::System,
+        OpError::Select(_)
+        | OpError::Context(_)
+        | OpError::SelectionChanged { .. }
+        | OpError::BadMode { .. }
+        | OpError::NotADirectory { .. }
+        | OpError::IsADirectory { .. }
+        | OpError::TooManyLinks { .. }
+        | OpError::MissingLinkTarget { .. }
+        | OpError::BadArchive { .. }
+        | OpError::ArchiveRefused { .. }
+        | OpError::NoContext { .. }
+        | OpError::SecretNotFound { .. }
+        | OpError::SecretUnreadable { .. }
+        | OpError::SecretTooLarge { .. }
+        | OpError::SecretNotText { .. }
+        | OpError::NoSshAgent { .. }
+        | OpError::NoUserDatabase { .. }
+        | OpError::NoHostGateway { .. }
+        | OpError::Unsupported { .. } => Class::Yours,
         _ => Class::Step,
     }
 }

@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use cache::ContextFilter;
 use frontend::ignore::IgnoreRules;
 use frontend::parser::{SOURCE_LIMIT, decode};
+use rustix::fs::OFlags;
 use solver::pattern::PatternList;
 
 use crate::report::{Class, Failure, Source};
@@ -108,16 +110,23 @@ fn find_dockerfile(context: &Path) -> PathBuf {
     }
 }
 
+/// Opens a file, or a pipe (`-f <(generate)`). One that nobody writes to is empty, and not waited for.
+fn open(path: &Path) -> std::io::Result<File> {
+    let file = File::options()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)?;
+    // A directory opens well and then cannot be read.
+    if file.metadata()?.is_dir() {
+        return Err(std::io::ErrorKind::IsADirectory.into());
+    }
+    let flags = rustix::fs::fcntl_getfl(&file)?;
+    rustix::fs::fcntl_setfl(&file, flags - OFlags::NONBLOCK)?;
+    Ok(file)
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let file = File::open(path).and_then(|file| {
-        // A directory opens well and then cannot be read.
-        if file.metadata()?.is_dir() {
-            Err(std::io::ErrorKind::IsADirectory.into())
-        } else {
-            Ok(file)
-        }
-    });
-    match file {
+    match open(path) {
         Ok(file) => read_all(file, &path.display().to_string()),
         Err(error) => {
             let mut failure = Failure::new(
@@ -154,7 +163,11 @@ fn read_ignore(context: &Path, dockerfile: Option<&Path>) -> Result<IgnoreRules,
         PathBuf::from(name)
     });
     for path in own.into_iter().chain([context.join(".dockerignore")]) {
-        match std::fs::read(&path) {
+        let bytes = open(&path).and_then(|mut file| {
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).map(|_| bytes)
+        });
+        match bytes {
             Ok(bytes) => {
                 return IgnoreRules::parse(&bytes).map_err(|error| {
                     Failure::new(Class::Yours, format!("{}: {error}", path.display()))

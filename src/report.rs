@@ -2,7 +2,7 @@
 //! next; and the exit code that a script sees.
 
 use std::fmt;
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -105,6 +105,7 @@ impl Failure {
     pub fn from_error(class: Class, error: &(dyn std::error::Error + 'static)) -> Self {
         let mut failure = Self::new(class, error.to_string());
         failure.causes = causes(error.source());
+        failure.help = full_disk(error);
         failure
     }
 
@@ -147,6 +148,27 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// What to do if it is for want of room that something failed.
+fn full_disk(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let kind = error
+            .downcast_ref::<std::io::Error>()
+            .map(std::io::Error::kind);
+        if matches!(
+            kind,
+            Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+        ) {
+            return Some(
+                "free some space where the store and the output are: `rbuild prune` works on a full disk too"
+                    .to_owned(),
+            );
+        }
+        next = error.source();
+    }
+    None
+}
 
 /// The texts of an error and its sources; a source that only repeats the one above is left out.
 fn causes(error: Option<&(dyn std::error::Error + 'static)>) -> Vec<String> {

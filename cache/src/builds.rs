@@ -160,7 +160,11 @@ impl Store {
             began,
             events,
         };
-        write(&build.dir, &build.record)?;
+        match write(&build.dir, &build.record) {
+            // A build with nothing to do needs no room; one that needs some says so itself.
+            Err(error) if error.is_full() => {}
+            written => written?,
+        }
         self.forget_builds(REMEMBERED)?;
         Ok(build)
     }
@@ -179,19 +183,19 @@ impl Store {
     pub fn past_build(&self, text: &str) -> Result<Option<BuildRecord>, StoreError> {
         let mut ids = self.build_ids()?;
         ids.sort_by(|a, b| b.cmp(a));
-        let mut found = match text.strip_prefix('^') {
-            Some(offset) => match offset.parse::<usize>() {
-                Ok(offset) => ids.get(offset).cloned().into_iter().collect(),
-                Err(_) => Vec::new(),
-            },
-            None => ids
-                .into_iter()
-                .filter(|id| !text.is_empty() && id.starts_with(text))
-                .collect(),
-        };
+        // What has no record, as when the disk was full, is no build to anybody.
+        let mut records = ids
+            .iter()
+            .filter(|id| text.starts_with('^') || (!text.is_empty() && id.starts_with(text)))
+            .filter_map(|id| read(&self.build_dir(id)));
         // Of several the newest: people type what a list showed them last.
-        found.truncate(1);
-        Ok(found.first().and_then(|id| read(&self.build_dir(id))))
+        Ok(match text.strip_prefix('^') {
+            Some(offset) => offset
+                .parse::<usize>()
+                .ok()
+                .and_then(|offset| records.nth(offset)),
+            None => records.next(),
+        })
     }
 
     /// Keeps a build, or lets it be forgotten again.

@@ -261,7 +261,13 @@ impl Store {
             "root" => self.root_difference(&mut difference, old, new)?,
             "files" | "mount" => {
                 let digest = |value: &str| TreeDigest::from_hex(value.split(' ').next()?);
-                if let (Some(old), Some(new)) = (old.and_then(digest), new.and_then(digest)) {
+                let named = |value: &str| value.split_once(' ').map(|(_, name)| name.to_owned());
+                let (before, now) = (old.and_then(named), new.and_then(named));
+                if label == "files" && before != now {
+                    "the source".clone_into(&mut difference.what);
+                    (difference.old, difference.new) = (before, now);
+                } else if let (Some(old), Some(new)) = (old.and_then(digest), new.and_then(digest))
+                {
                     difference.files = self.compare_listings(&old, &new).unwrap_or_default();
                     difference.what = selected_name(vertex, which);
                 }

@@ -103,6 +103,10 @@ pub fn run(args: &BuildArgs, home: &Home) -> anyhow::Result<u8> {
             finish(args, &names, &made)
         }
         Err(mut failure) => {
+            // Whatever failed then, it is that somebody asked to stop.
+            if cancel.is_cancelled() && failure.class != Class::Step {
+                failure = crate::stop::stopped();
+            }
             if failure.class == Class::Step {
                 failure.log_file = Some(store.build_events(history.id()));
             }

@@ -136,6 +136,7 @@ impl ImageResolver for NoStore {
         Err(ResolveError {
             message: format!("{}: {}", name.text(), self.0.title),
             help: self.0.help.clone(),
+            unreachable: false,
         })
     }
 }

@@ -154,6 +154,7 @@ impl ImageResolver for NoImages {
         Err(ResolveError {
             message: format!("{} cannot be used here", name.text()),
             help: None,
+            unreachable: false,
         })
     }
 }

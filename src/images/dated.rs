@@ -40,6 +40,7 @@ impl ImageResolver for Dated<'_> {
             ResolveError {
                 message,
                 help: None,
+                unreachable: false,
             }
         })
     }

@@ -292,7 +292,11 @@ fn split_layout(text: &str) -> Result<(&Path, Option<&str>, Option<Digest>), Res
 }
 
 fn fail(message: String, help: Option<String>) -> ResolveError {
-    ResolveError { message, help }
+    ResolveError {
+        message,
+        help,
+        unreachable: false,
+    }
 }
 
 /// What people are told when a registry does not give an image.
@@ -307,10 +311,11 @@ fn registry_failure(reference: &ImageRef, error: &RegistryError) -> ResolveError
         source = cause.source();
     }
     let name = reference.familiar();
-    fail(
+    ResolveError {
         message,
-        Some(format!(
+        help: Some(format!(
             "the store has no image of this name either; `rbuild import FILE {name}` makes one from a root file system"
         )),
-    )
+        unreachable: matches!(error, RegistryError::Transport { .. }),
+    }
 }

@@ -117,7 +117,8 @@ impl Progress {
     /// Ticks until it is over or nobody holds the progress any more.
     fn start_clock(&self) {
         let weak = Arc::downgrade(&self.shared);
-        std::thread::spawn(move || {
+        // Without a clock only the times stand still.
+        let _ = std::thread::Builder::new().spawn(move || {
             loop {
                 std::thread::sleep(Duration::from_millis(100));
                 let Some(shared) = weak.upgrade() else { return };

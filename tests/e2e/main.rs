@@ -6,12 +6,15 @@
     reason = "tests: what goes wrong fails one of them, and what is skipped is said"
 )]
 
+mod bad_input;
 mod build;
 mod cache;
 mod check;
+mod disks;
 mod errors;
 mod identity;
 mod images;
+mod injections;
 mod kills;
 mod many;
 mod outputs;
@@ -19,5 +22,6 @@ mod place;
 mod registry;
 mod run;
 mod still;
+mod stops;
 mod transfer;
 mod why;

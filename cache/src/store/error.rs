@@ -79,7 +79,7 @@ pub enum StoreError {
         entry: String,
     },
     /// The root is somebody else's.
-    #[error("the store {} belongs to user {owner}, not to user {user}", root.display())]
+    #[error("the store {} belongs to another user ({owner}, as seen by user {user})", root.display())]
     Owner {
         /// The store.
         root: PathBuf,
@@ -180,6 +180,19 @@ impl StoreError {
             }
             Self::NotEmpty { .. } => "choose an empty directory with --root DIR".to_owned(),
             Self::Owner { .. } => "run rbuild as its owner, or use another store with --root DIR".to_owned(),
+            Self::Damaged { path, .. } if path.ends_with("store.json") => {
+                "restore it from another store of this user, or delete the store with `rbuild system reset`"
+                    .to_owned()
+            }
+            Self::Database { source, .. }
+                if matches!(
+                    source.sqlite_error_code(),
+                    Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt)
+                ) =>
+            {
+                "its rows cannot be read any more: delete the store with `rbuild system reset`, or use another one with --root DIR"
+                    .to_owned()
+            }
             Self::Mode { root, .. } => format!("chmod 0700 {}", quoted(root)),
             Self::Io { path, source, .. }
                 if matches!(

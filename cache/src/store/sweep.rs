@@ -38,12 +38,15 @@ impl Store {
         })
         .ok()
         .flatten()?;
-        Some(std::thread::spawn(move || {
-            for owner in dead {
-                // Somebody with more rights may come later.
-                let _ = owner.bury();
-            }
-        }))
+        // Without a thread for it the next who opens the store does it.
+        std::thread::Builder::new()
+            .spawn(move || {
+                for owner in dead {
+                    // Somebody with more rights may come later.
+                    let _ = owner.bury();
+                }
+            })
+            .ok()
     }
 }
 

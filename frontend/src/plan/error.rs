@@ -15,6 +15,8 @@ pub struct PlanError {
     pub span: Option<Span>,
     /// What to do about it.
     pub help: Option<String>,
+    /// Whether a source could not be asked for at all: nothing is wrong with the Dockerfile then.
+    pub unreachable: bool,
     /// What the checks had found until then.
     pub warnings: Vec<Warning>,
     /// Whether it is only the checks that are not content, and the file wants that to be an error.
@@ -28,6 +30,7 @@ impl PlanError {
             message: message.into(),
             span: None,
             help: None,
+            unreachable: false,
             warnings: Vec::new(),
             is_violation: false,
         }

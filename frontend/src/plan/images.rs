@@ -60,6 +60,7 @@ pub trait ImageResolver: Sync {
             help: Some(
                 "give the seconds since 1970, such as $(git log -1 --pretty=%ct)".to_owned(),
             ),
+            unreachable: false,
         })
     }
 }
@@ -72,6 +73,8 @@ pub struct ResolveError {
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
+    /// Whether it could not be asked for at all: nothing is wrong with the name then.
+    pub unreachable: bool,
 }
 
 type Answer = Result<Arc<ResolvedImage>, ResolveError>;
@@ -154,6 +157,7 @@ mod tests {
             Err(ResolveError {
                 message: name.text().to_owned(),
                 help: None,
+                unreachable: false,
             })
         }
     }

@@ -165,6 +165,7 @@ fn of_name(
         Ok(image) => Ok(Ground::Image(image, None)),
         Err(error) => Err(PlanError {
             help: error.help,
+            unreachable: error.unreachable,
             ..PlanError::new(suggest::with_suggestion(
                 prefixed(name, error.message),
                 name,
@@ -190,6 +191,7 @@ fn of_context(scope: &Scope<'_>, found: &Found, platform: &Platform) -> Result<G
         Ok(image) => Ok(Ground::Image(image, Some(found.name.clone()))),
         Err(error) => Err(PlanError {
             help: error.help,
+            unreachable: error.unreachable,
             ..PlanError::new(format!(
                 "build context {}: {}",
                 found.name,

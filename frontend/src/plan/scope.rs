@@ -82,6 +82,7 @@ impl<'a> Scope<'a> {
             };
             images.modified(&source).map_err(|error| PlanError {
                 help: error.help,
+                unreachable: error.unreachable,
                 ..PlanError::new(format!(
                     "invalid SOURCE_DATE_EPOCH: {value}: {}",
                     error.message

@@ -81,6 +81,7 @@ impl ImageResolver for Registry {
             return Err(ResolveError {
                 message: format!("{text}: not found"),
                 help: None,
+                unreachable: false,
             });
         };
         let mut config = config.clone();

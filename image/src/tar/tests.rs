@@ -438,3 +438,11 @@ fn gnu_tar_unpacks_what_is_written() {
     let target = std::fs::read_link(dir.path().join("link")).unwrap();
     assert_eq!(target.as_os_str().len(), 300);
 }
+
+#[test]
+fn a_link_may_lead_to_the_root() {
+    let target = b"/".to_vec();
+    let link = Entry::new("link", Kind::Symlink { target }, 0o777);
+    let read = read_all(&write_all(&[(link.clone(), Vec::new())])).unwrap();
+    assert_eq!(read[0].0.kind, link.kind);
+}

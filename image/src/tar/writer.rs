@@ -206,7 +206,9 @@ fn field(field: &'static str, entry: &Entry) -> TarError {
 }
 
 fn check_text(what: &'static str, text: &[u8], entry: &Entry) -> Result<(), TarError> {
-    if text.is_empty() || text == b"/" || text.contains(&0) {
+    // A link to `/` is a link; a path of `/` alone names no entry.
+    let names_nothing = text.is_empty() || (what == "path" && text == b"/");
+    if names_nothing || text.contains(&0) {
         return Err(field(what, entry));
     }
     if text.len() > PATH_LIMIT {
