@@ -51,11 +51,16 @@ impl Home {
         &self.root
     }
 
-    /// Opens the store with the rights that its files need. An ordinary user gets them in a user
-    /// namespace, which executes this program again: nothing may have happened before that is not
-    /// to happen twice, and no thread may have been started.
+    /// Gets the rights that the store's files need. An ordinary user gets them in a user namespace,
+    /// which executes this program again: nothing may have happened before that is not to happen
+    /// twice (reading standard input), and no thread may have been started.
+    pub fn enter() -> Result<(), Failure> {
+        namespace::enter().map_err(|error| namespace_failure(&error))
+    }
+
+    /// [Enters](Self::enter) and opens the store.
     pub fn enter_and_open(&self) -> Result<Store, Failure> {
-        namespace::enter().map_err(|error| namespace_failure(&error))?;
+        Self::enter()?;
         Store::open(StoreOptions::new(&self.root)).map_err(|error| store_failure(&error))
     }
 

@@ -25,6 +25,9 @@ use crate::request::Request;
 
 /// Builds a project and hands its result to whoever is to have it.
 pub fn run(args: &BuildArgs, home: &Home) -> anyhow::Result<u8> {
+    if args.file.as_deref() == Some(Path::new("-")) {
+        Home::enter()?;
+    }
     let project = Project::load(&args.context, args.file.as_deref())?;
     let request = Request::new(args, &project)?;
     let call = if args.check { Call::CHECK } else { args.call };

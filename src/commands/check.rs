@@ -20,6 +20,9 @@ mod lists;
 
 /// Checks a Dockerfile.
 pub fn run(args: &CheckArgs, home: &Home) -> anyhow::Result<u8> {
+    if args.file.as_deref() == Some(std::path::Path::new("-")) {
+        Home::enter()?;
+    }
     let project = Project::load(&args.context, args.file.as_deref())?;
     let request = request::of_check(args, &project)?;
     check(args.format, &request, &project, args.pull, home)

@@ -197,3 +197,27 @@ fn an_archive_has_the_same_bytes_from_two_stores() {
     };
     assert!(bytes(&one) == bytes(&two), "the archives differ");
 }
+
+#[test]
+fn a_dockerfile_can_come_from_standard_input() {
+    let Some(place) = Place::with_base() else {
+        return;
+    };
+    std::fs::create_dir(place.project()).unwrap();
+    let mut child = place
+        .command(&[
+            "build",
+            "-t",
+            "app",
+            "-f",
+            "-",
+            place.project().to_str().unwrap(),
+        ])
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let text = b"FROM base:1\nRUN echo piped > /x\n";
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), text).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(place.sh("cat /x"), "piped\n");
+}
