@@ -87,6 +87,14 @@ impl Project {
         })
     }
 
+    /// Whether a Dockerfile can be read only once: standard input, a pipe. Its reader must not be
+    /// executed again afterwards.
+    pub fn is_read_once(file: Option<&Path>) -> bool {
+        file.is_some_and(|file| {
+            file == Path::new("-") || std::fs::metadata(file).is_ok_and(|found| !found.is_file())
+        })
+    }
+
     /// What tells this project's builds from those of others: context and Dockerfile, as absolute paths.
     pub fn identity(&self) -> String {
         let absolute =

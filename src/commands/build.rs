@@ -25,7 +25,7 @@ use crate::request::Request;
 
 /// Builds a project and hands its result to whoever is to have it.
 pub fn run(args: &BuildArgs, home: &Home) -> anyhow::Result<u8> {
-    if args.file.as_deref() == Some(Path::new("-")) {
+    if Project::is_read_once(args.file.as_deref()) {
         Home::enter()?;
     }
     let project = Project::load(&args.context, args.file.as_deref())?;

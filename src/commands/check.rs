@@ -20,7 +20,7 @@ mod lists;
 
 /// Checks a Dockerfile.
 pub fn run(args: &CheckArgs, home: &Home) -> anyhow::Result<u8> {
-    if args.file.as_deref() == Some(std::path::Path::new("-")) {
+    if Project::is_read_once(args.file.as_deref()) {
         Home::enter()?;
     }
     let project = Project::load(&args.context, args.file.as_deref())?;
