@@ -42,9 +42,23 @@ fn main() -> ExitCode {
         let status = executor::container::launcher_main();
         return ExitCode::from(u8::try_from(status).unwrap_or(1));
     }
+    raise_open_files();
     let cli = cli::Cli::parse_from(cli::with_default_command(arguments));
     match commands::dispatch(cli) {
         Ok(code) => ExitCode::from(code),
         Err(error) => ExitCode::from(report::report(&error)),
     }
+}
+
+/// Lets this program have as many files open as it may: the usual soft limit of 1,024 is for
+/// programs that still use select(2). Containers get limits of their own.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    // Without it there are fewer files to be had, which is said when they run out.
+    let _ = setrlimit(Resource::Nofile, raised);
 }
