@@ -11,12 +11,12 @@ fn a_step_sees_what_the_steps_before_left() {
     place
         .build(
             "FROM base:1 AS made\n\
-             WORKDIR /work\n\
+             WORKDIR /made\n\
              COPY greeting .\n\
              ARG WHO=world\n\
              RUN cat greeting > said && echo $WHO >> said\n\
              FROM base:1\n\
-             COPY --from=made /work/said /said\n\
+             COPY --from=made /made/said /said\n\
              ENV A=b\n\
              CMD [\"cat\", \"/said\"]\n",
             &["--build-arg", "WHO=you"],
