@@ -4,16 +4,15 @@ use std::io::{IsTerminal, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
+use executor::container::hosts::{hosts, resolv_conf};
 use executor::container::spec::{
     ContainerSpec, Mount, MountSource, Network, Process, Resources, RootFs, Security, Upper,
 };
 use executor::container::{
     Attachments, ContainerError, Exit, LaunchOptions, Launcher, Running, Stdio,
 };
-use executor::ops::hosts::{hosts, resolv_conf};
 use frontend::plan::{ImageName, ImageResolver};
 use image::{ImageConfig, Platform};
-use solver::op::NetworkMode;
 
 use crate::cli::build::Progress as Mode;
 use crate::cli::run::RunArgs;
@@ -97,18 +96,13 @@ fn start(args: &RunArgs, home: &Home) -> Result<u8, Failure> {
         .iter()
         .map(|extra| (extra.host.clone(), extra.address.clone()))
         .collect();
-    let network = if args.network == "none" {
-        NetworkMode::None
-    } else {
-        NetworkMode::Default
-    };
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let attachments = Attachments {
         contents: vec![
-            hosts(&spec.hostname, &extra, network)
+            hosts(&spec.hostname, &extra, spec.network)
                 .map_err(|error| Failure::from_error(ENGINE, &error))?
                 .into_bytes(),
-            resolv_conf(network, read).into_bytes(),
+            resolv_conf(spec.network, read).into_bytes(),
             format!("{}\n", spec.hostname).into_bytes(),
         ],
         ..Attachments::default()

@@ -8,6 +8,7 @@ mod capability;
 mod cgroup;
 pub mod error;
 pub mod exit;
+pub mod hosts;
 pub mod launcher;
 mod limit;
 pub mod plan;

@@ -159,12 +159,9 @@ pub enum OpError {
         /// Its id.
         id: String,
     },
-    /// `--add-host NAME:host-gateway` in a network that has no way to the host.
-    #[error("host-gateway for {host} needs a network: this step runs with --network=none")]
-    NoHostGateway {
-        /// Name of the host.
-        host: String,
-    },
+    /// A host that no network leads to.
+    #[error(transparent)]
+    NoHostGateway(#[from] crate::container::hosts::NoHostGateway),
     /// A repository could not be had.
     #[error("git {url}: {reason}")]
     Git {

@@ -34,7 +34,6 @@ use solver::traits::{Selection, Verdict};
 use solver::{Cancel, Job, LayerDigest, Op, StateDigest, TreeDigest, Vertex, Worker};
 
 pub use error::OpError;
-pub use exec::hosts;
 use select::Selections;
 
 /// What an executor works with.

@@ -1,7 +1,7 @@
 //! RUN: a container on a snapshot, and the layer of what it changed.
 //!
 //! - `mounts`, `bind`, `cache`, `secret`, `ssh`, `certs`: what the step has beside its root
-//! - `hosts`, `env`: the texts and variables it finds
+//! - `env`: the variables it finds
 //! - `output`: what it writes
 //! - `launcher`: what starts it
 
@@ -9,7 +9,6 @@ mod bind;
 mod cache;
 mod certs;
 mod env;
-pub mod hosts;
 mod launcher;
 mod mounts;
 mod output;
@@ -73,6 +72,14 @@ pub(super) fn run(
     Ok(super::on_top(below, &layer))
 }
 
+/// The network of a step's container: the host's unless there is to be none.
+fn network(mode: NetworkMode) -> Network {
+    match mode {
+        NetworkMode::Default | NetworkMode::Host => Network::Host,
+        NetworkMode::None => Network::None,
+    }
+}
+
 /// The container of a step.
 fn spec(
     executor: &Executor,
@@ -100,10 +107,7 @@ fn spec(
             ..Process::default()
         },
         hostname: op.hostname.clone(),
-        network: match op.network {
-            NetworkMode::Default | NetworkMode::Host => Network::Host,
-            NetworkMode::None => Network::None,
-        },
+        network: network(op.network),
         security: Security {
             privileged: op.security == SecurityMode::Insecure,
             ..Security::default()

@@ -9,7 +9,8 @@ use ::cache::{NewLayer, Snapshot};
 use solver::Job;
 use solver::op::{ExecMount, ExecOp, MountKind};
 
-use super::{bind, cache, certs, hosts};
+use super::{bind, cache, certs};
+use crate::container::hosts;
 use crate::container::spec::{Mount, MountSource, Upper};
 use crate::ops::Executor;
 use crate::ops::error::OpError;
@@ -67,8 +68,8 @@ impl Mounts {
     /// `/etc/hosts` and `/etc/resolv.conf`.
     fn network_files(&mut self, op: &ExecOp) -> Result<(), OpError> {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-        let hosts = hosts::hosts(&op.hostname, &op.extra_hosts, op.network)?;
-        let resolv_conf = hosts::resolv_conf(op.network, read);
+        let hosts = hosts::hosts(&op.hostname, &op.extra_hosts, super::network(op.network))?;
+        let resolv_conf = hosts::resolv_conf(super::network(op.network), read);
         for (target, text) in [("/etc/hosts", hosts), ("/etc/resolv.conf", resolv_conf)] {
             let source = self.content(text.into_bytes(), 0, 0, 0o644);
             self.add(target, source, true, true, true);

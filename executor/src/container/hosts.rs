@@ -1,20 +1,26 @@
-//! The texts of `/etc/hosts` and `/etc/resolv.conf` inside a step.
+//! The texts of `/etc/hosts` and `/etc/resolv.conf` inside a container.
 //!
 //! Knows texts and addresses; how they are mounted is the container's business.
 
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use solver::op::NetworkMode;
+use super::spec::Network;
 
-use crate::ops::error::OpError;
+/// `--add-host NAME:host-gateway` in a network that has no way to the host.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("host-gateway for {host} needs a network: this step runs with --network=none")]
+pub struct NoHostGateway {
+    /// Name of the host.
+    pub host: String,
+}
 
 /// `/etc/hosts`: this host, loopback, then what `--add-host` says.
 pub fn hosts(
     hostname: &str,
     extra: &[(String, String)],
-    network: NetworkMode,
-) -> Result<String, OpError> {
+    network: Network,
+) -> Result<String, NoHostGateway> {
     let mut text = String::from("127.0.0.1\tlocalhost");
     if !hostname.is_empty() {
         text.push(' ');
@@ -24,9 +30,9 @@ pub fn hosts(
     for (name, address) in extra {
         let address = match (address.as_str(), network) {
             // With the host's network, the way to the host is loopback.
-            ("host-gateway", NetworkMode::Default | NetworkMode::Host) => "127.0.0.1",
-            ("host-gateway", NetworkMode::None) => {
-                return Err(OpError::NoHostGateway { host: name.clone() });
+            ("host-gateway", Network::Host) => "127.0.0.1",
+            ("host-gateway", Network::None) => {
+                return Err(NoHostGateway { host: name.clone() });
             }
             (address, _) => address.trim_start_matches('[').trim_end_matches(']'),
         };
@@ -41,9 +47,9 @@ const PUBLIC_SERVERS: &str = "nameserver 8.8.8.8\nnameserver 8.8.4.4\n\
 
 /// `/etc/resolv.conf`: the host's as it is when the step shares the host's network, else without
 /// servers on loopback. `read` gives the content of a host's file, empty if there is none.
-pub fn resolv_conf(network: NetworkMode, read: impl Fn(&str) -> String) -> String {
+pub fn resolv_conf(network: Network, read: impl Fn(&str) -> String) -> String {
     let text = read("/etc/resolv.conf");
-    if network != NetworkMode::None {
+    if network != Network::None {
         return text;
     }
     let servers: Vec<IpAddr> = text.lines().filter_map(server).collect();
@@ -94,18 +100,18 @@ mod tests {
             ("up".to_owned(), "host-gateway".to_owned()),
         ];
         assert_eq!(
-            hosts("box", &extra, NetworkMode::Default).unwrap(),
+            hosts("box", &extra, Network::Host).unwrap(),
             "127.0.0.1\tlocalhost box\n::1\tlocalhost ip6-localhost ip6-loopback\n\
              10.0.0.7\tdb\n2001:db8::1\tsix\n127.0.0.1\tup\n"
         );
         assert!(
-            hosts("", &extra[..2], NetworkMode::None)
+            hosts("", &extra[..2], Network::None)
                 .unwrap()
                 .starts_with("127.0.0.1\tlocalhost\n")
         );
         assert!(matches!(
-            hosts("box", &extra, NetworkMode::None),
-            Err(OpError::NoHostGateway { host }) if host == "up"
+            hosts("box", &extra, Network::None),
+            Err(NoHostGateway { host }) if host == "up"
         ));
     }
 
@@ -122,27 +128,23 @@ mod tests {
         };
         let stub = "# stub\nnameserver 127.0.0.53\noptions edns0\n";
         for (network, etc, want) in [
-            (NetworkMode::Default, stub, stub),
+            (Network::Host, stub, stub),
             (
-                NetworkMode::Host,
+                Network::Host,
                 "nameserver 127.0.0.1",
                 "nameserver 127.0.0.1",
             ),
+            (Network::None, stub, "nameserver 10.1.1.1\nsearch real\n"),
             (
-                NetworkMode::None,
-                stub,
-                "nameserver 10.1.1.1\nsearch real\n",
-            ),
-            (
-                NetworkMode::None,
+                Network::None,
                 "search x\nnameserver ::1\nnameserver 127.0.0.1\nnameserver fe80::1%eth0",
                 "search x\nnameserver fe80::1%eth0\n",
             ),
         ] {
             assert_eq!(resolv_conf(network, read(etc)), want, "{network:?} {etc}");
         }
-        let public = resolv_conf(NetworkMode::None, read("nameserver 127.0.0.1\noptions x\n"));
+        let public = resolv_conf(Network::None, read("nameserver 127.0.0.1\noptions x\n"));
         assert_eq!(public, format!("options x\n{PUBLIC_SERVERS}"));
-        assert_eq!(resolv_conf(NetworkMode::None, read("")), PUBLIC_SERVERS);
+        assert_eq!(resolv_conf(Network::None, read("")), PUBLIC_SERVERS);
     }
 }
