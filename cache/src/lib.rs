@@ -13,11 +13,13 @@
 //! - [`blobs`] and [`images`]: what registries and people know by digest and name
 //! - [`builds`]: past builds and what came of their steps
 //! - [`mounts`]: directories that steps share between builds
+//! - [`containers`] and [`volumes`]: what runs, or may run again, and the directories that outlive it
 //! - [`usage`] and [`prune`]: how much room it all takes, and making some
 
 mod ballast;
 pub mod blobs;
 pub mod builds;
+pub mod containers;
 pub mod context;
 mod database;
 mod disk;
@@ -36,7 +38,9 @@ pub mod snapshot;
 pub mod store;
 mod suspects;
 pub mod usage;
+pub mod volumes;
 
+pub use containers::{ContainerRowError, StoredContainer};
 pub use context::{Checked, Context, ContextError, ContextFilter, ContextOptions, NoFilter};
 pub use explain::Explanation;
 pub use images::{Draft, ImageError, NewImage, StoredImage};
@@ -51,3 +55,4 @@ pub use records::Records;
 pub use select::{SelectError, Selected, SelectedEntry, SelectedRoot};
 pub use snapshot::{MergedTree, Resolved, Skipped, Snapshot, View};
 pub use store::{Flavour, Staging, Store, StoreError, StoreOptions, Xattrs};
+pub use volumes::{NewVolume, StoredVolume, VolumeError};

@@ -9,7 +9,8 @@
 //! records.sqlite                keys, preimages, images, history, cache-mount and usage rows
 //! mounts/v1/<id>/               cache mounts
 //! builds/<id>/                  log and event stream of a past build
-//! containers/<id>/              spec, status, log
+//! containers/<id>/              container.json, status, log, and what the container changed
+//! volumes/<name>/_data          files of volumes
 //! leases tmp/ ballast
 //! ```
 //!
@@ -158,6 +159,11 @@ impl Store {
     /// The directory of containers, one directory each.
     pub fn containers_dir(&self) -> PathBuf {
         self.inner.root.join("containers")
+    }
+
+    /// The directory of volumes, one directory each.
+    pub fn volumes_dir(&self) -> PathBuf {
+        self.inner.root.join("volumes")
     }
 
     pub(crate) fn database(&self) -> &Database {

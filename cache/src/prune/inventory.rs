@@ -10,7 +10,7 @@ use solver::CacheKey;
 use crate::layer::LayerId;
 use crate::store::{Store, StoreError};
 use crate::usage::{UsageItem, UsageKind};
-use crate::{images, pins, records};
+use crate::{containers, images, pins, records};
 
 /// Everything that prune decides about.
 #[derive(Debug, Default)]
@@ -106,6 +106,7 @@ impl Inventory {
                     .or_insert_with(|| pins::is_live(store, owner))
             })
             .map(|(_, object)| object)
+            .chain(containers::layers(connection)?.into_iter().map(|id| id.0))
             .collect();
         let blobs = connection
             .prepare("SELECT digest FROM image_blobs")?

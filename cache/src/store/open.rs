@@ -12,7 +12,7 @@ use super::{Flavour, Inner, Store, StoreError, StoreOptions, Xattrs, flavour, pr
 use crate::database::Database;
 
 /// The directories of a store; `store.json` is made after them, so a store that has it has them.
-const DIRECTORIES: [&str; 8] = [
+const DIRECTORIES: [&str; 9] = [
     "blobs/sha256",
     "layers/v1",
     "contexts/v1",
@@ -20,6 +20,7 @@ const DIRECTORIES: [&str; 8] = [
     "mounts/v1",
     "builds",
     "containers",
+    "volumes",
     "tmp",
 ];
 
