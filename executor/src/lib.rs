@@ -4,11 +4,13 @@
 //!
 //! - [`container`]: everything needed to start one as plain data, the launcher that starts it, and what it reports
 //! - [`namespace`]: how an ordinary user gets the rights that containers need
+//! - [`network`]: networks of containers: what is wanted as plain data, and what makes and unmakes it
 //! - [`ops`]: one file for each kind of op: what a step's container or copy is
 //! - [`sys`]: the only `unsafe` code of the project: system calls that no crate has
 
 mod archive;
 pub mod container;
 pub mod namespace;
+pub mod network;
 pub mod ops;
 pub mod sys;
