@@ -38,6 +38,8 @@ pub struct Tools<'a> {
     pub progress: &'a Progress,
     /// Where events go: to the progress, and to the build's history.
     pub events: &'a dyn EventSink,
+    /// The build's id in the history.
+    pub build: &'a str,
     /// Asks to stop.
     pub cancel: &'a Cancel,
     /// Steps that run at once.
@@ -92,7 +94,9 @@ pub fn build(project: &Project, request: &Request, tools: &Tools<'_>) -> Result<
     let contexts = open_contexts(project, request, tools.store, &plan)?;
     let executor = new_executor(request, tools, contexts.clone());
     let steps = plan.graph.iter().map(|(_, vertex)| vertex);
-    let records = Records::new(tools.store, project.identity()).with_steps(steps);
+    let records = Records::new(tools.store, project.identity())
+        .in_build(tools.build)
+        .with_steps(steps);
     let targets: Vec<VertexId> = plan.targets.iter().map(|target| target.root).collect();
     let options = Options {
         jobs: tools.jobs.map_or(Options::default().jobs, usize::from),

@@ -11,13 +11,34 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
-use solver::CacheKey;
 use solver::traits::Claim;
+use solver::{CacheKey, VertexId};
 
 use crate::store::{Store, StoreError};
 
 /// Bytes of one description.
-const SLOT: u64 = 256;
+const SLOT: u64 = 512;
+
+/// Digits that name a vertex in a description: enough within one build.
+pub(crate) const VERTEX_DIGITS: usize = 16;
+
+/// What a lease is taken for.
+#[derive(Debug, Clone, Copy)]
+pub struct Purpose<'a> {
+    /// What others are told, such as the project and the step.
+    pub text: &'a str,
+    /// The build, by its id in the history, and its vertex: where others find what it writes.
+    pub log: Option<(&'a str, VertexId)>,
+}
+
+/// Who has a lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// For people.
+    pub text: String,
+    /// The build, by its id in the history, and the first digits of the vertex.
+    pub log: Option<(String, String)>,
+}
 
 /// Slots in the file; two keys may share one, so a description names its key.
 const SLOTS: u64 = 1 << 16;
@@ -36,9 +57,12 @@ impl AsFd for Lease {
 }
 
 impl Store {
-    /// Tries to get the right to produce `key`, without waiting. `purpose` is what others are told
-    /// of us, such as the project that is built.
-    pub fn claim(&self, key: &CacheKey, purpose: &str) -> Result<Claim<Lease>, StoreError> {
+    /// Tries to get the right to produce `key`, without waiting.
+    pub fn claim(
+        &self,
+        key: &CacheKey,
+        purpose: Purpose<'_>,
+    ) -> Result<Claim<Lease, Owner>, StoreError> {
         let path = self.leases_file();
         let file = OpenOptions::new()
             .read(true)
@@ -80,41 +104,49 @@ pub(crate) fn try_lock(file: &File, at: u64) -> nix::Result<bool> {
     }
 }
 
-/// `<key> <pid> <start> <purpose>` and a line end, filled up with zeros.
-fn description(key: &CacheKey, purpose: &str) -> Vec<u8> {
+/// `<key> <pid> <start> <build> <vertex> <purpose>` and a line end, filled up with zeros. Without a
+/// log, build and vertex are `-`.
+fn description(key: &CacheKey, purpose: Purpose<'_>) -> Vec<u8> {
     let pid = std::process::id();
     let start = Process::of(pid).map_or(0, |process| process.start);
-    let head = format!("{} {pid} {start} ", &key.hex()[..16]);
-    let room = SLOT as usize - head.len() - 1;
-    let end = (0..=room.min(purpose.len()))
+    let log = match purpose.log {
+        Some((build, vertex)) => format!("{build} {}", &vertex.hex()[..VERTEX_DIGITS]),
+        None => "- -".to_owned(),
+    };
+    let head = format!("{} {pid} {start} {log} ", &key.hex()[..16]);
+    let room = (SLOT as usize).saturating_sub(head.len() + 1);
+    let text = purpose.text;
+    let end = (0..=room.min(text.len()))
         .rev()
-        .find(|end| purpose.is_char_boundary(*end))
+        .find(|end| text.is_char_boundary(*end))
         .unwrap_or(0);
-    let line = purpose[..end].replace(char::is_control, " ");
+    let line = text[..end].replace(char::is_control, " ");
     let mut bytes = format!("{head}{line}\n").into_bytes();
     bytes.resize(SLOT as usize, 0);
     bytes
 }
 
-/// Who has a lease, for people.
-fn describe(file: &File, key: &CacheKey) -> String {
-    const UNKNOWN: &str = "another rbuild";
+/// Who has a lease.
+fn describe(file: &File, key: &CacheKey) -> Owner {
+    read_description(file, key).unwrap_or_else(|| Owner {
+        text: "another rbuild".to_owned(),
+        log: None,
+    })
+}
+
+fn read_description(file: &File, key: &CacheKey) -> Option<Owner> {
     let mut bytes = [0; SLOT as usize];
     let read = file
         .read_at(&mut bytes, bits(key) % SLOTS * SLOT)
         .unwrap_or(0);
     let text = String::from_utf8_lossy(&bytes[..read]);
-    let Some((line, _)) = text.split_once('\n') else {
-        return UNKNOWN.to_owned();
-    };
-    let mut words = line.splitn(4, ' ');
-    let (Some(prefix), Some(pid), Some(start), Some(purpose)) =
-        (words.next(), words.next(), words.next(), words.next())
-    else {
-        return UNKNOWN.to_owned();
+    let (line, _) = text.split_once('\n')?;
+    let words: Vec<&str> = line.splitn(6, ' ').collect();
+    let [prefix, pid, start, build, vertex, purpose] = words[..] else {
+        return None;
     };
     if !key.hex().starts_with(prefix) {
-        return UNKNOWN.to_owned();
+        return None;
     }
     let mut owner = format!("rbuild {pid}");
     if !purpose.is_empty() {
@@ -126,14 +158,20 @@ fn describe(file: &File, key: &CacheKey) -> String {
         .ok()
         .and_then(Process::of)
         .filter(|process| process.start.to_string() == start);
-    match process {
+    let text = match process {
         Some(Process {
             state: 'T' | 't', ..
         }) => {
             format!("{owner}, which is stopped: `kill -CONT {pid}` lets it go on")
         }
-        _ => owner,
-    }
+        // The launcher has the lease until its container is gone.
+        Some(Process { state: 'Z', .. }) | None => format!("{owner}, which is ending"),
+        Some(_) => owner,
+    };
+    Some(Owner {
+        text,
+        log: (build != "-").then(|| (build.to_owned(), vertex.to_owned())),
+    })
 }
 
 /// What proc_pid_stat(5) says of a process.
@@ -163,7 +201,11 @@ mod tests {
         Store::open(StoreOptions::new(dir.path().join("store"))).unwrap()
     }
 
-    fn ours(claim: Claim<Lease>) -> Option<Lease> {
+    fn purpose(text: &str) -> Purpose<'_> {
+        Purpose { text, log: None }
+    }
+
+    fn ours(claim: Claim<Lease, Owner>) -> Option<Lease> {
         match claim {
             Claim::Ours(lease) => Some(lease),
             Claim::Theirs(_) => None,
@@ -175,19 +217,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = store(&dir);
         let key = CacheKey([7; 32]);
-        let held = ours(store.claim(&key, "building /src/app").unwrap()).unwrap();
+        let held = ours(store.claim(&key, purpose("building /src/app")).unwrap()).unwrap();
         std::thread::scope(|scope| {
-            scope.spawn(|| match store.claim(&key, "").unwrap() {
+            scope.spawn(|| match store.claim(&key, purpose("")).unwrap() {
                 Claim::Theirs(owner) => {
                     let pid = std::process::id();
-                    assert_eq!(owner, format!("rbuild {pid} (building /src/app)"));
+                    assert_eq!(owner.text, format!("rbuild {pid} (building /src/app)"));
                 }
                 Claim::Ours(_) => panic!("two have it"),
             });
         });
-        assert!(ours(store.claim(&CacheKey([8; 32]), "").unwrap()).is_some());
+        assert!(ours(store.claim(&CacheKey([8; 32]), purpose("")).unwrap()).is_some());
         drop(held);
-        assert!(ours(store.claim(&key, "").unwrap()).is_some());
+        assert!(ours(store.claim(&key, purpose("")).unwrap()).is_some());
     }
 
     #[test]
@@ -195,12 +237,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = store(&dir);
         let key = CacheKey([9; 32]);
-        let held = ours(store.claim(&key, "").unwrap()).unwrap();
+        let held = ours(store.claim(&key, purpose("")).unwrap()).unwrap();
         let copy = held.as_fd().try_clone_to_owned().unwrap();
         drop(held);
-        assert!(ours(store.claim(&key, "").unwrap()).is_none());
+        assert!(ours(store.claim(&key, purpose("")).unwrap()).is_none());
         drop(copy);
-        assert!(ours(store.claim(&key, "").unwrap()).is_some());
+        assert!(ours(store.claim(&key, purpose("")).unwrap()).is_some());
     }
 
     #[test]
@@ -208,13 +250,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = store(&dir);
         let mut key = CacheKey([1; 32]);
-        let purpose = "é\n".repeat(300);
-        let _held = ours(store.claim(&key, &purpose).unwrap()).unwrap();
+        let vertex = VertexId([0xab; 32]);
+        let long = Purpose {
+            text: &"é\n".repeat(300),
+            log: Some(("0abc", vertex)),
+        };
+        let _held = ours(store.claim(&key, long).unwrap()).unwrap();
         let file = File::open(store.leases_file()).unwrap();
-        let owner = describe(&file, &key);
-        assert!(owner.contains("(é é") && !owner.contains('\n'), "{owner}");
+        let Owner { text, log } = describe(&file, &key);
+        assert!(text.contains("(é é") && !text.contains('\n'), "{text}");
+        assert_eq!(log, Some(("0abc".to_owned(), "ab".repeat(8))));
         // The same slot, another key.
         key.0[7] ^= 0xff;
-        assert_eq!(describe(&file, &key), "another rbuild");
+        assert_eq!(describe(&file, &key).text, "another rbuild");
     }
 }

@@ -48,7 +48,7 @@ pub use layer::{
     Entry, Kind, Layer, LayerError, LayerId, LayerIndex, Made, NewLayer, Stub, TarOptions,
     TimeRule, Timestamp, Unpacked, write_tar,
 };
-pub use leases::Lease;
+pub use leases::{Lease, Owner, Purpose};
 pub use pins::Pin;
 pub use prune::{PruneOptions, Pruned};
 pub use records::Records;

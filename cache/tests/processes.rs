@@ -155,7 +155,7 @@ fn the_other_process() {
     match deed.as_str() {
         "lease" => {
             let claim = store
-                .claim(&CacheKey([1; 32]), "building elsewhere")
+                .claim(&CacheKey([1; 32]), purpose("building elsewhere"))
                 .unwrap();
             say(if matches!(claim, Claim::Ours(_)) {
                 "ours"
@@ -199,7 +199,10 @@ fn the_other_process() {
                     if records.find(&key).unwrap().is_some() {
                         break;
                     }
-                    if let Claim::Ours(_lease) = records.claim(&key).unwrap() {
+                    if let Claim::Ours(_lease) = records
+                        .claim(&key, solver::VertexId([0; 32]), &name)
+                        .unwrap()
+                    {
                         // Somebody may have finished between the look and the claim.
                         if records.find(&key).unwrap().is_none() {
                             produce(&store, &name);
@@ -214,6 +217,10 @@ fn the_other_process() {
         }
         other => panic!("{other}"),
     }
+}
+
+fn purpose(text: &str) -> cache::Purpose<'_> {
+    cache::Purpose { text, log: None }
 }
 
 fn everything() -> PruneOptions {
@@ -237,13 +244,16 @@ fn a_lease_ends_with_its_owner_however_it_ends() {
     let key = CacheKey([1; 32]);
     let mut other = Other::start("lease", &root);
     assert_eq!(other.line().unwrap(), "ours");
-    let Claim::Theirs(owner) = store.claim(&key, "").unwrap() else {
+    let Claim::Theirs(owner) = store.claim(&key, purpose("")).unwrap() else {
         panic!("two have it");
     };
     let pid = other.child.id();
-    assert_eq!(owner, format!("rbuild {pid} (building elsewhere)"));
+    assert_eq!(owner.text, format!("rbuild {pid} (building elsewhere)"));
     other.kill();
-    assert!(matches!(store.claim(&key, "").unwrap(), Claim::Ours(_)));
+    assert!(matches!(
+        store.claim(&key, purpose("")).unwrap(),
+        Claim::Ours(_)
+    ));
 }
 
 #[test]
@@ -256,15 +266,15 @@ fn a_stopped_owner_is_said_to_be_stopped() {
     rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
     let options = rustix::process::WaitIdOptions::STOPPED | rustix::process::WaitIdOptions::NOWAIT;
     rustix::process::waitid(rustix::process::WaitId::Pid(pid), options).unwrap();
-    let Claim::Theirs(owner) = store.claim(&CacheKey([1; 32]), "").unwrap() else {
+    let Claim::Theirs(owner) = store.claim(&CacheKey([1; 32]), purpose("")).unwrap() else {
         panic!("two have it");
     };
     let raw = other.child.id();
     assert!(
-        owner.ends_with(&format!(
+        owner.text.ends_with(&format!(
             "which is stopped: `kill -CONT {raw}` lets it go on"
         )),
-        "{owner}"
+        "{owner:?}"
     );
     other.kill();
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use image::Platform;
@@ -40,6 +40,7 @@ struct Idle;
 impl Worker for Idle {
     type Output = Stack;
     type Error = Infallible;
+    type Lease = Lease;
 
     fn source(&self, _: &Vertex, _: &Cancel) -> Result<StateDigest, Infallible> {
         Ok(StateFold::new().state())
@@ -49,7 +50,7 @@ impl Worker for Idle {
         Ok(TreeDigest([0; 32]))
     }
 
-    fn run(&self, job: &Job<'_, Stack>) -> Result<Stack, Infallible> {
+    fn run(&self, job: &Job<'_, Stack>, _: &Lease) -> Result<Stack, Infallible> {
         let below = job.inputs[0].clone().unwrap_or_else(Stack::empty);
         Ok(Stack(below.state_on(StateDigest(job.id.0))))
     }
@@ -65,14 +66,14 @@ type Alias = (CacheKey, Vec<Option<StateDigest>>);
 struct Map {
     records: Mutex<HashMap<CacheKey, (KeyPreimage, Stack)>>,
     aliases: Mutex<HashMap<DefinitionKey, Alias>>,
-    leases: Mutex<HashSet<CacheKey>>,
+    leases: Arc<Mutex<HashSet<CacheKey>>>,
 }
 
-struct Lease<'m>(&'m Map, CacheKey);
+struct Lease(Arc<Mutex<HashSet<CacheKey>>>, CacheKey);
 
-impl Drop for Lease<'_> {
+impl Drop for Lease {
     fn drop(&mut self) {
-        if let Ok(mut leases) = self.0.leases.lock() {
+        if let Ok(mut leases) = self.0.lock() {
             leases.remove(&self.1);
         }
     }
@@ -96,10 +97,10 @@ impl Map {
     }
 }
 
-impl<'m> ResultCache for &'m Map {
+impl ResultCache for &Map {
     type Output = Stack;
     type Error = Infallible;
-    type Lease = Lease<'m>;
+    type Lease = Lease;
     type Pin = ();
 
     fn find_definitions(&self, asked: &[DefinitionKey]) -> Result<FoundAll<Stack>, Infallible> {
@@ -125,10 +126,9 @@ impl<'m> ResultCache for &'m Map {
         Ok(())
     }
 
-    fn claim(&self, key: &CacheKey) -> Result<Claim<Lease<'m>>, Infallible> {
-        let map: &'m Map = self;
-        Ok(if locked(&map.leases).insert(*key) {
-            Claim::Ours(Lease(map, *key))
+    fn claim(&self, key: &CacheKey, _: VertexId, _: &str) -> Result<Claim<Lease>, Infallible> {
+        Ok(if locked(&self.leases).insert(*key) {
+            Claim::Ours(Lease(Arc::clone(&self.leases), *key))
         } else {
             Claim::Theirs("another".to_owned())
         })

@@ -30,5 +30,6 @@ pub use pattern::{Matched, Pattern, PatternError, PatternList};
 pub use schedule::{DEFAULT_JOBS, Options, Outcome, Resolution, Solution, SolveError, solve};
 pub use selector::Selector;
 pub use traits::{
-    Cancel, Claim, Found, FoundAll, Job, NewRecord, Output, ResultCache, Selection, Verdict, Worker,
+    Cancel, Claim, Found, FoundAll, Job, LogPieces, NewRecord, Output, ResultCache, Selection,
+    Verdict, Worker,
 };

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::{
-    CacheKey, DefinitionKey, EventSink, KeyPreimage, Selector, StateDigest, TreeDigest, Vertex,
-    VertexId,
+    CacheKey, DefinitionKey, EventSink, KeyPreimage, LogStream, Selector, StateDigest, TreeDigest,
+    Vertex, VertexId,
 };
 
 /// What a vertex left, a stack: its state, and whatever the worker needs to find its files again.
@@ -100,6 +100,9 @@ pub trait Worker: Send + Sync {
     type Output: Output;
     /// Why it failed.
     type Error: std::error::Error + Send + Sync + 'static;
+    /// The right to produce a key, as the cache gives it: whoever goes on with a step after this
+    /// process is dead must have it too.
+    type Lease;
 
     /// The state that an `Http` or `Git` vertex will have: asks the other side, and fetches what
     /// cannot be known otherwise.
@@ -109,9 +112,13 @@ pub trait Worker: Send + Sync {
     /// same selection is asked again and must be made from the files as they are then.
     fn select(&self, selection: &Selection<'_, Self::Output>) -> Result<TreeDigest, Self::Error>;
 
-    /// Runs one vertex. Blocks until it is done, failed or cancelled; leaves nothing behind but
-    /// its result.
-    fn run(&self, job: &Job<'_, Self::Output>) -> Result<Self::Output, Self::Error>;
+    /// Runs one vertex, of which `lease` is the right to make it. Blocks until it is done, failed or
+    /// cancelled; leaves nothing behind but its result.
+    fn run(
+        &self,
+        job: &Job<'_, Self::Output>,
+        lease: &Self::Lease,
+    ) -> Result<Self::Output, Self::Error>;
 
     /// What `error` means for the build.
     fn verdict(&self, error: &Self::Error) -> Verdict;
@@ -137,12 +144,15 @@ pub struct Found<O> {
 pub type FoundAll<O> = Vec<Option<Found<O>>>;
 
 /// Who may produce a key, and what came of asking.
-pub enum Claim<L> {
+pub enum Claim<L, O = String> {
     /// We may; given back when dropped.
     Ours(L),
-    /// Somebody else does, who is described for people. Ask again.
-    Theirs(String),
+    /// Somebody else does, who is described, for people unless something else is said. Ask again.
+    Theirs(O),
 }
+
+/// Pieces of what a step wrote, in their order.
+pub type LogPieces = Vec<(LogStream, Vec<u8>)>;
 
 /// Remembers results across builds. Every method may be called from many threads.
 pub trait ResultCache: Send + Sync {
@@ -174,8 +184,21 @@ pub trait ResultCache: Send + Sync {
         inputs: &[Option<StateDigest>],
     ) -> Result<(), Self::Error>;
 
-    /// Tries to get the right to produce `key`; does not wait.
-    fn claim(&self, key: &CacheKey) -> Result<Claim<Self::Lease>, Self::Error>;
+    /// Tries to get the right to produce `key`, for the vertex `id` that is shown as `name`; does
+    /// not wait.
+    fn claim(
+        &self,
+        key: &CacheKey,
+        id: VertexId,
+        name: &str,
+    ) -> Result<Claim<Self::Lease>, Self::Error>;
+
+    /// What the owner of a key that was [`Claim::Theirs`] has written since this was last asked, as
+    /// far as it is known. Never an error: who waits can do without.
+    fn follow(&self, key: &CacheKey) -> LogPieces {
+        let _ = key;
+        LogPieces::new()
+    }
 
     /// Makes sure that a found result stays while it is read; none if it is gone, and its record
     /// with it.

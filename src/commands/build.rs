@@ -75,6 +75,7 @@ pub fn run(args: &BuildArgs, home: &Home) -> anyhow::Result<u8> {
         images: &images,
         progress: &progress,
         events: &log,
+        build: history.id(),
         cancel: &cancel,
         jobs: args.jobs,
         host_certs: args.host_certs.then(host_certificates).transpose()?,
@@ -404,6 +405,10 @@ impl EventSink for EventLog<'_> {
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
             // A history that cannot be written must not stop the build.
             let _ = writeln!(file, "{}", progress::to_value(&event));
+            if matches!(event, Event::Log { .. }) {
+                // Who waits for the step in another process reads it.
+                let _ = file.flush();
+            }
         }
         self.progress.event(event);
     }

@@ -138,7 +138,7 @@ fn start(place: &Place, round: &str) -> Child {
 }
 
 /// Children of a process.
-fn children(parent: u32) -> Vec<u32> {
+pub fn children(parent: u32) -> Vec<u32> {
     let tasks = fs::read_dir(format!("/proc/{parent}/task"))
         .into_iter()
         .flatten()

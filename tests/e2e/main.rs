@@ -16,6 +16,7 @@ mod identity;
 mod images;
 mod injections;
 mod kills;
+mod leases;
 mod many;
 mod outputs;
 mod place;

@@ -4,6 +4,7 @@
 //! take no pin and write nothing; that a record was used is noted when the records are dropped, if
 //! nobody else is writing just then.
 
+mod follow;
 mod pack;
 mod preimage;
 mod rows;
@@ -11,19 +12,25 @@ mod rows;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use solver::traits::{Claim, FoundAll, NewRecord};
-use solver::{CacheKey, DefinitionKey, Found, KeyPreimage, ResultCache, StateDigest, Vertex};
+use solver::traits::{Claim, FoundAll, LogPieces, NewRecord};
+use solver::{
+    CacheKey, DefinitionKey, Found, KeyPreimage, ResultCache, StateDigest, Vertex, VertexId,
+};
 
 use crate::database::now;
 use crate::explain::{Explanation, Present, Written};
 use crate::layer::LayerId;
-use crate::leases::Lease;
+use crate::leases::{Lease, Purpose};
 use crate::pins::Pin;
 use crate::snapshot::Snapshot;
 use crate::store::{Store, StoreError};
 
+use follow::Followed;
 pub(crate) use preimage::read as read_preimage;
 pub(crate) use rows::{Remembered, bury, maker, remembered, split_stack, tombstone};
+
+/// Characters of a step's name that others who wait for it are told.
+const LONGEST_NAME: usize = 60;
 
 /// A use is noted once in this many seconds, so that a build with nothing to do has nothing to write.
 const USE_GRAIN: i64 = 300;
@@ -33,6 +40,8 @@ const USE_GRAIN: i64 = 300;
 pub struct Records {
     store: Store,
     project: String,
+    build: Option<String>,
+    followed: Mutex<HashMap<CacheKey, Followed>>,
     used: Mutex<Used>,
     explained: Mutex<HashMap<CacheKey, Explanation>>,
     present: Mutex<Present>,
@@ -51,10 +60,20 @@ impl Records {
         Self {
             store: store.clone(),
             project: project.into(),
+            build: None,
+            followed: Mutex::default(),
             used: Mutex::default(),
             explained: Mutex::default(),
             present: Mutex::default(),
         }
+    }
+
+    /// Says by which id the build is in the history, so that others who wait for a step of it find
+    /// what that writes.
+    #[must_use]
+    pub fn in_build(mut self, id: &str) -> Self {
+        self.build = Some(id.to_owned());
+        self
     }
 
     /// Says which steps the build has, so that a miss is not explained by the record of another one.
@@ -62,6 +81,22 @@ impl Records {
     pub fn with_steps<'v>(self, steps: impl Iterator<Item = &'v Vertex>) -> Self {
         self.present().steps = steps.map(Written::of).collect();
         self
+    }
+
+    fn followed(&self) -> MutexGuard<'_, HashMap<CacheKey, Followed>> {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Follows the log of a step's owner from its beginning, unless it is followed already.
+    fn begin_to_follow(&self, key: &CacheKey, log: Option<(String, String)>) {
+        let Some((build, vertex)) = log else { return };
+        let mut followed = self.followed();
+        if !followed.get(key).is_some_and(|log| log.is_of(&build)) {
+            let events = self.store.build_events(&build);
+            if let Some(log) = Followed::open(&events, build, vertex) {
+                followed.insert(*key, log);
+            }
+        }
     }
 
     fn present(&self) -> MutexGuard<'_, Present> {
@@ -171,12 +206,39 @@ impl ResultCache for Records {
         })
     }
 
-    fn claim(&self, key: &CacheKey) -> Result<Claim<Lease>, StoreError> {
-        let purpose = match self.project.as_str() {
-            "" => String::new(),
-            project => format!("building {project}"),
+    fn claim(&self, key: &CacheKey, id: VertexId, name: &str) -> Result<Claim<Lease>, StoreError> {
+        // The step first: of the two it is the one that says what is waited for.
+        let text = match (self.project.as_str(), name) {
+            ("", name) => name.to_owned(),
+            (project, "") => format!("building {project}"),
+            (project, name) => {
+                let line = name.lines().next().unwrap_or_default();
+                let short: String = line.chars().take(LONGEST_NAME).collect();
+                format!("{short}, building {project}")
+            }
         };
-        self.store.claim(key, &purpose)
+        let purpose = Purpose {
+            text: &text,
+            log: self.build.as_deref().map(|build| (build, id)),
+        };
+        match self.store.claim(key, purpose)? {
+            Claim::Ours(lease) => {
+                self.followed().remove(key);
+                Ok(Claim::Ours(lease))
+            }
+            Claim::Theirs(owner) => {
+                self.begin_to_follow(key, owner.log);
+                Ok(Claim::Theirs(owner.text))
+            }
+        }
+    }
+
+    fn follow(&self, key: &CacheKey) -> LogPieces {
+        let mut followed = self.followed();
+        followed
+            .get_mut(key)
+            .map(Followed::more)
+            .unwrap_or_default()
     }
 
     fn pin(&self, key: &CacheKey, output: &Snapshot) -> Result<Option<Pin>, StoreError> {

@@ -63,7 +63,7 @@ pub enum Stdio {
 #[derive(Debug)]
 pub struct Launcher {
     control: Mutex<UnixStream>,
-    process: Child,
+    process: Mutex<Child>,
 }
 
 impl Launcher {
@@ -95,7 +95,7 @@ impl Launcher {
             .map_err(launch("spawn"))?;
         let launcher = Self {
             control: Mutex::new(ours),
-            process,
+            process: Mutex::new(process),
         };
         let setup = Setup {
             store_root: options.store_root.clone(),
@@ -164,6 +164,17 @@ impl Launcher {
         Ok(Running::new(ours, outputs))
     }
 
+    /// Waits until a launcher that has ended is gone with all its containers: the kernel ends those
+    /// after it has closed the sockets, which [`ContainerError::LauncherEnded`] is known by.
+    pub fn bury(&self) {
+        let mut process = self
+            .process
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        // fails only when it was reaped before
+        let _ = process.wait();
+    }
+
     fn control(&self) -> std::sync::MutexGuard<'_, UnixStream> {
         self.control
             .lock()
@@ -175,7 +186,7 @@ impl Drop for Launcher {
     fn drop(&mut self) {
         // either call fails only when the launcher is gone already
         let _ = self.control().shutdown(std::net::Shutdown::Both);
-        let _ = self.process.wait();
+        self.bury();
     }
 }
 

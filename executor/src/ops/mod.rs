@@ -29,7 +29,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cache::{Context, Layer, Snapshot, Store};
+use cache::{Context, Layer, Lease, Snapshot, Store};
 use solver::traits::{Selection, Verdict};
 use solver::{Cancel, Job, LayerDigest, Op, StateDigest, TreeDigest, Vertex, Worker};
 
@@ -102,6 +102,7 @@ fn input<'a>(job: &Job<'a, Snapshot>, position: usize) -> Result<&'a Snapshot, O
 impl Worker for Executor {
     type Output = Snapshot;
     type Error = OpError;
+    type Lease = Lease;
 
     fn source(&self, vertex: &Vertex, cancel: &Cancel) -> Result<StateDigest, OpError> {
         match &vertex.op {
@@ -115,14 +116,14 @@ impl Worker for Executor {
         select::digest(self, selection)
     }
 
-    fn run(&self, job: &Job<'_, Snapshot>) -> Result<Snapshot, OpError> {
+    fn run(&self, job: &Job<'_, Snapshot>, lease: &Lease) -> Result<Snapshot, OpError> {
         if job.cancel.is_cancelled() {
             return Err(OpError::Cancelled);
         }
         match &job.vertex.op {
             Op::Copy(op) => copy::run(self, job, op),
             Op::MakeDir(op) => make_dir::run(self, job, op),
-            Op::Exec(op) => exec::run(self, job, op),
+            Op::Exec(op) => exec::run(self, job, op, lease),
             Op::Git(op) => git::snapshot(self, op, job.cancel),
             Op::Http(op) => http::snapshot(self, op, job.cancel),
             Op::Image(op) => images::run(self, job, op),

@@ -11,7 +11,7 @@ use crate::{Event, Found, HitOrigin, Output, ResultCache, StateDigest, Verdict, 
 impl<'scope, 'env, W, C> Decision<'scope, 'env, W, C>
 where
     W: Worker,
-    C: ResultCache<Output = W::Output>,
+    C: ResultCache<Output = W::Output, Lease = W::Lease>,
     'env: 'scope,
 {
     pub(super) fn take(&mut self, done: Done<W, C>) {
@@ -89,8 +89,10 @@ where
             Stepped::Busy(owner) => {
                 let (first, longest) = self.lease_poll;
                 let node = &mut self.nodes[index];
-                if node.pause.is_none() {
+                // Said again when there is something new to say: that it was stopped, or another one.
+                if node.owner.as_ref() != Some(&owner) {
                     let vertex = node.id;
+                    node.owner = Some(owner.clone());
                     self.place.events.event(Event::Waiting { vertex, owner });
                 }
                 let pause = node.pause.map_or(first, |pause| (pause * 2).min(longest));

@@ -64,7 +64,7 @@ pub(super) struct Decision<'scope, 'env, W: Worker, C: ResultCache> {
 impl<'scope, 'env, W, C> Decision<'scope, 'env, W, C>
 where
     W: Worker,
-    C: ResultCache<Output = W::Output>,
+    C: ResultCache<Output = W::Output, Lease = W::Lease>,
     'env: 'scope,
 {
     pub(super) fn new(

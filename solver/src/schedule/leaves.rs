@@ -39,7 +39,7 @@ enum Trust<O> {
 impl<'scope, 'env, W, C> Decision<'scope, 'env, W, C>
 where
     W: Worker,
-    C: ResultCache<Output = W::Output>,
+    C: ResultCache<Output = W::Output, Lease = W::Lease>,
     'env: 'scope,
 {
     /// Finds out what the leaves are, and what the cache has for the graph as it is defined.

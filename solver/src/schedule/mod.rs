@@ -123,7 +123,7 @@ pub fn solve<W, C>(
 ) -> Solved<W, C>
 where
     W: Worker,
-    C: ResultCache<Output = W::Output>,
+    C: ResultCache<Output = W::Output, Lease = W::Lease>,
 {
     let (nodes, by_id) = node::nodes(graph, targets);
     let targets = node::positions(&nodes, &by_id, targets)?;

@@ -122,6 +122,8 @@ pub(super) struct Node<'g, O> {
     pub(super) vanished: u32,
     /// Whether a context changed under it once already.
     pub(super) changed: bool,
+    /// Whom it was said to wait for.
+    pub(super) owner: Option<String>,
     /// The last pause between two looks at another process's work.
     pub(super) pause: Option<Duration>,
     /// Whether it is on the list of those to be advanced.
@@ -255,6 +257,7 @@ fn node<'g, O: Output>(
         epoch: 0,
         vanished: 0,
         changed: false,
+        owner: None,
         pause: None,
         open: false,
     }

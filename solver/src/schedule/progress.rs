@@ -11,7 +11,7 @@ use crate::{HitOrigin, Output, ResultCache, Selection, StateDigest, TreeDigest, 
 impl<'scope, 'env, W, C> Decision<'scope, 'env, W, C>
 where
     W: Worker,
-    C: ResultCache<Output = W::Output>,
+    C: ResultCache<Output = W::Output, Lease = W::Lease>,
     'env: 'scope,
 {
     pub(super) fn want(&mut self, index: usize, level: Want) {

@@ -87,7 +87,7 @@ pub(super) struct Step<'g, O> {
 impl<'e, W, C> Place<'e, W, C>
 where
     W: Worker,
-    C: ResultCache<Output = W::Output>,
+    C: ResultCache<Output = W::Output, Lease = W::Lease>,
 {
     pub(super) fn select(
         self,
@@ -111,12 +111,15 @@ where
         Report::FoundAll(self.cache.find_definitions(definitions))
     }
 
-    /// Asks for a key; what is found answers the definition from now on.
+    /// Asks for a key; what is found answers the definition from now on. Passes on what its owner
+    /// wrote meanwhile.
     pub(super) fn ask(self, keyed: &Keyed<'_>) -> Report<W, C> {
         if self.cancel.is_cancelled() {
             return Report::Dropped;
         }
-        Report::Asked(self.find(keyed))
+        let found = self.find(keyed);
+        self.follow(keyed);
+        Report::Asked(found)
     }
 
     pub(super) fn pin(self, key: &CacheKey, output: &W::Output) -> Report<W, C> {
@@ -139,13 +142,15 @@ where
 
     fn try_step(self, step: &Step<'e, W::Output>) -> Result<Stepped<W, C>, C::Error> {
         let keyed = &step.keyed;
-        let _lease = match self.cache.claim(&keyed.key)? {
+        let name = &keyed.vertex.meta.name;
+        let lease = match self.cache.claim(&keyed.key, keyed.id, name)? {
             Claim::Ours(lease) => lease,
             Claim::Theirs(owner) => return Ok(Stepped::Busy(owner)),
         };
         let reason = match step.unasked {
             None => {
                 if let Some(found) = self.find(keyed)? {
+                    self.follow(keyed);
                     return Ok(Stepped::Hit(found));
                 }
                 // A build never fails for want of a reason.
@@ -159,7 +164,7 @@ where
         self.events.event(Event::Missed { vertex, reason });
         self.events.event(Event::Started { vertex });
         let start = Instant::now();
-        let run = self.worker.run(&Job {
+        let job = Job {
             id: vertex,
             vertex: keyed.vertex,
             inputs: &step.inputs,
@@ -168,7 +173,8 @@ where
             forced: step.forced,
             cancel: self.cancel,
             events: self.events,
-        });
+        };
+        let run = self.worker.run(&job, &lease);
         let elapsed = start.elapsed();
         let output = match run {
             Ok(output) => output,
@@ -188,6 +194,19 @@ where
             pin,
             elapsed,
         })
+    }
+
+    /// Passes on what the one that was waited for has written. After a look for its record: if that
+    /// was there, it has written all that it will.
+    fn follow(self, keyed: &Keyed<'_>) {
+        let vertex = keyed.id;
+        for (stream, data) in self.cache.follow(&keyed.key) {
+            self.events.event(Event::Log {
+                vertex,
+                stream,
+                data,
+            });
+        }
     }
 
     fn find(self, keyed: &Keyed<'_>) -> Result<Option<Found<W::Output>>, C::Error> {

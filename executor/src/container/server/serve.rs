@@ -49,8 +49,10 @@ pub(super) fn serve(control: &UnixStream, launch: Launch) -> i32 {
                             }
                         }
                     }
-                    // whoever asked for the containers is gone, and they end with this process
-                    _ => return 0,
+                    _ => {
+                        end_all(running);
+                        return 0;
+                    }
                 },
                 Ready::Conversation(id) => {
                     running.get_mut(&id).map(listen);
@@ -65,6 +67,18 @@ pub(super) fn serve(control: &UnixStream, launch: Launch) -> i32 {
                 }
             }
         }
+    }
+}
+
+/// Whoever asked for the containers is gone. They would end with this process, but it closes the
+/// locks that it holds for them before the kernel ends them: what they lock must wait for their end.
+fn end_all(running: HashMap<u64, Container>) {
+    for container in running.values() {
+        // fails only when it has ended
+        let _ = pidfd_send_signal(&container.pidfd, Signal::KILL);
+    }
+    for container in running.into_values() {
+        let _ = wait(Some(container.pid), true);
     }
 }
 

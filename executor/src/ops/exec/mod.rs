@@ -19,7 +19,7 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ::cache::{Made, NewLayer, Snapshot, Stub};
+use ::cache::{Lease, Made, NewLayer, Snapshot, Stub};
 use solver::op::{ExecOp, NetworkMode, SecurityMode};
 use solver::{Job, LogStream};
 
@@ -29,7 +29,7 @@ use self::ssh::Relay;
 use super::error::OpError;
 use super::{Executor, input};
 use crate::container::spec::{Network, Process, Resources, RootFs, Security};
-use crate::container::{Attachments, ContainerSpec, Exit, Launcher, Stdio, Stream};
+use crate::container::{Attachments, ContainerError, ContainerSpec, Exit, Launcher, Stdio, Stream};
 
 pub(super) use self::bind::ContextLayers;
 pub(super) use self::cache::Renewed;
@@ -38,11 +38,13 @@ pub(super) use self::launcher::LazyLauncher;
 /// Size of /dev/shm when the op does not say, in bytes.
 const SHM_SIZE: u64 = 64 << 20;
 
-/// Runs one RUN.
+/// Runs one RUN. The launcher has the lease too until the container is reaped, so that the step of
+/// a build that was killed cannot write on while the next one makes the same.
 pub(super) fn run(
     executor: &Executor,
     job: &Job<'_, Snapshot>,
     op: &ExecOp,
+    lease: &Lease,
 ) -> Result<Snapshot, OpError> {
     if let Some(device) = op.devices.first() {
         return Err(OpError::Unsupported {
@@ -56,7 +58,7 @@ pub(super) fn run(
     layer.adopt_root(&view)?;
     let spec = spec(executor, op, below, &layer, &mounts);
     let begun = layer.now()?;
-    let exit = contain(executor, job, op, &spec, mounts)?;
+    let exit = contain(executor, job, op, &spec, mounts, lease)?;
     let made = Made {
         stubs: exit
             .stubs
@@ -125,6 +127,7 @@ fn contain(
     op: &ExecOp,
     spec: &ContainerSpec,
     mut mounts: Mounts,
+    lease: &Lease,
 ) -> Result<Exit, OpError> {
     let process = || op.args.join(" ");
     let not_started = |cause| OpError::NotStarted {
@@ -132,7 +135,8 @@ fn contain(
         cause,
     };
     let launcher = executor.launcher()?;
-    let held = mounts.caches.values().map(AsFd::as_fd).collect();
+    let locks = mounts.caches.values().map(AsFd::as_fd);
+    let held = std::iter::once(lease.as_fd()).chain(locks).collect();
     let attachments = Attachments {
         contents: std::mem::take(&mut mounts.contents),
         secret_env: std::mem::take(&mut mounts.secret_env),
@@ -159,6 +163,9 @@ fn contain(
         output.take(stream, bytes);
     });
     drop(relays);
+    if matches!(exit, Err(ContainerError::LauncherEnded)) {
+        launcher.bury();
+    }
     let tail = output.finish();
     if job.cancel.is_cancelled() {
         return Err(OpError::Cancelled);

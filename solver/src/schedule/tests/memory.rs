@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use super::world::Stack;
 use crate::{
-    CacheKey, Claim, DefinitionKey, Found, FoundAll, KeyPreimage, NewRecord, ResultCache,
-    StateDigest, Vertex,
+    CacheKey, Claim, DefinitionKey, Found, FoundAll, KeyPreimage, LogPieces, LogStream, NewRecord,
+    ResultCache, StateDigest, Vertex, VertexId,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,7 @@ struct Remembered {
     aliases: HashMap<DefinitionKey, (CacheKey, Vec<Option<StateDigest>>)>,
     names: HashMap<CacheKey, String>,
     leases: HashSet<CacheKey>,
+    followed: HashSet<CacheKey>,
     vanishing: HashSet<CacheKey>,
     broken: bool,
     pinned: usize,
@@ -98,6 +99,12 @@ impl Memory {
 
 pub(super) struct Held(Memory, CacheKey);
 
+impl Held {
+    pub(super) fn is_held(&self) -> bool {
+        self.0.0.lock().unwrap().leases.contains(&self.1)
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         self.0.0.lock().unwrap().leases.remove(&self.1);
@@ -170,12 +177,19 @@ impl ResultCache for Memory {
         Ok(())
     }
 
-    fn claim(&self, key: &CacheKey) -> Result<Claim<Held>, Amnesia> {
+    fn claim(&self, key: &CacheKey, _: VertexId, _: &str) -> Result<Claim<Held>, Amnesia> {
         if self.0.lock().unwrap().leases.insert(*key) {
             Ok(Claim::Ours(Held(self.clone(), *key)))
         } else {
+            self.0.lock().unwrap().followed.insert(*key);
             Ok(Claim::Theirs("somebody else".into()))
         }
+    }
+
+    fn follow(&self, key: &CacheKey) -> LogPieces {
+        let followed = self.0.lock().unwrap().followed.remove(key);
+        let line = (LogStream::Stdout, b"a line".to_vec());
+        followed.then_some(line).into_iter().collect()
     }
 
     fn pin(&self, key: &CacheKey, _: &Stack) -> Result<Option<Pinned>, Amnesia> {

@@ -100,6 +100,7 @@ fn a_waiter_takes_what_the_other_made_and_says_once_that_it_waits() {
         1
     );
     assert!(said.contains(&"slow: Shared".to_owned()));
+    assert!(said.contains(&"slow: wrote a line".to_owned()));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use image::{DiffId, Digest};
 
-use super::memory::{Amnesia, Memory, Pinned};
+use super::memory::{Amnesia, Held, Memory, Pinned};
 use super::plan::Plan;
 use crate::digest::Encoder;
 use crate::*;
@@ -248,6 +248,7 @@ impl Hands {
 impl Worker for Hands {
     type Output = Stack;
     type Error = Trouble;
+    type Lease = Held;
 
     fn source(&self, vertex: &Vertex, _: &Cancel) -> Result<StateDigest, Trouble> {
         let Op::Http(http) = &vertex.op else {
@@ -269,7 +270,8 @@ impl Worker for Hands {
         Ok(TreeDigest(hash(&[sum % modulus])))
     }
 
-    fn run(&self, job: &Job<'_, Stack>) -> Result<Stack, Trouble> {
+    fn run(&self, job: &Job<'_, Stack>, lease: &Held) -> Result<Stack, Trouble> {
+        assert!(lease.is_held(), "run without the lease");
         {
             let mut told = self.told.lock().unwrap();
             told.ran.push(job.vertex.meta.name.clone());
@@ -377,6 +379,9 @@ fn text(plan: &Plan, event: &Event) -> String {
         Event::Failed { vertex, message } => (vertex, format!("failed: {message}")),
         Event::Cancelled { vertex } => (vertex, "cancelled".into()),
         Event::Skipped { vertex } => (vertex, "skipped".into()),
+        Event::Log { vertex, data, .. } => {
+            (vertex, format!("wrote {}", String::from_utf8_lossy(data)))
+        }
         other => panic!("{other:?}"),
     };
     format!("{}: {what}", plan.graph.get(vertex).unwrap().meta.name)
