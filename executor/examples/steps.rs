@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use executor::container::spec::{
-    Mount, MountSource, Network, Process, Resources, RootFs, Security, Upper,
+    Mount, MountSource, Network, Process, Propagation, Resources, RootFs, Security, Upper,
 };
 use executor::container::{
     Attachments, ContainerError, ContainerSpec, LAUNCHER_ARGUMENT, LaunchOptions, Launcher, Stdio,
@@ -82,6 +82,7 @@ fn step(
         readonly: true,
         nosuid: true,
         noexec: true,
+        propagation: Propagation::Private,
     };
     let spec = ContainerSpec {
         root: RootFs {
@@ -102,6 +103,7 @@ fn step(
         resources: Resources::default(),
         cgroup_parent: None,
         shm_size: 64 << 20,
+        ..ContainerSpec::default()
     };
     let attachments = Attachments {
         contents: vec![b"127.0.0.1 localhost\n".to_vec(), Vec::new()],

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use executor::container::hosts::{hosts, resolv_conf};
 use executor::container::spec::{
-    ContainerSpec, Mount, MountSource, Network, Process, Resources, RootFs, Security, Upper,
+    ContainerSpec, Mount, MountSource, Network, Process, Propagation, Resources, RootFs, Security,
+    Upper,
 };
 use executor::container::{
     Attachments, ContainerError, Exit, LaunchOptions, Launcher, Running, Stdio,
@@ -179,6 +180,7 @@ fn spec(
             readonly: volume.readonly,
             nosuid: false,
             noexec: false,
+            propagation: Propagation::Private,
         })
         .collect();
     for (index, target) in ["/etc/hosts", "/etc/resolv.conf", "/etc/hostname"]
@@ -196,6 +198,7 @@ fn spec(
             readonly: false,
             nosuid: false,
             noexec: false,
+            propagation: Propagation::Private,
         });
     }
     Ok(ContainerSpec {
@@ -234,6 +237,7 @@ fn spec(
         resources: Resources::default(),
         cgroup_parent: None,
         shm_size: SHM_SIZE,
+        ..ContainerSpec::default()
     })
 }
 

@@ -178,6 +178,7 @@ mod tests {
             memory: Some(1 << 20),
             milli_cpus: Some(1500),
             pids: Some(7),
+            ..Resources::default()
         };
         assert_eq!(
             limits(&resources),

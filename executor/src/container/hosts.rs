@@ -31,7 +31,7 @@ pub fn hosts(
         let address = match (address.as_str(), network) {
             // With the host's network, the way to the host is loopback.
             ("host-gateway", Network::Host) => "127.0.0.1",
-            ("host-gateway", Network::None) => {
+            ("host-gateway", Network::None | Network::Given(_)) => {
                 return Err(NoHostGateway { host: name.clone() });
             }
             (address, _) => address.trim_start_matches('[').trim_end_matches(']'),
@@ -49,7 +49,7 @@ const PUBLIC_SERVERS: &str = "nameserver 8.8.8.8\nnameserver 8.8.4.4\n\
 /// servers on loopback. `read` gives the content of a host's file, empty if there is none.
 pub fn resolv_conf(network: Network, read: impl Fn(&str) -> String) -> String {
     let text = read("/etc/resolv.conf");
-    if network != Network::None {
+    if network.is_host() {
         return text;
     }
     let servers: Vec<IpAddr> = text.lines().filter_map(server).collect();

@@ -39,6 +39,9 @@ pub struct Attachments<'a> {
     pub secret_env: Vec<(String, String)>,
     /// Descriptors that the launcher holds until the container is reaped: locks.
     pub held: Vec<BorrowedFd<'a>>,
+    /// Namespaces to join, by the index in [`Namespace::Given`](super::spec::Namespace::Given) and
+    /// [`Network::Given`](super::spec::Network::Given).
+    pub joined: Vec<BorrowedFd<'a>>,
     /// Whether [`Running::started`] will be asked.
     pub announce: bool,
 }
@@ -144,6 +147,7 @@ impl Launcher {
             contents: attachments.contents.iter().map(Vec::len).collect(),
             secret_env: secrets.iter().map(String::len).collect(),
             stdio: given.len(),
+            joined: attachments.joined.len(),
             announce: attachments.announce,
         };
         let blobs: Vec<&[u8]> = attachments
@@ -155,6 +159,7 @@ impl Launcher {
         let fds: Vec<BorrowedFd<'_>> = given
             .iter()
             .map(AsFd::as_fd)
+            .chain(attachments.joined.iter().copied())
             .chain(attachments.held.iter().copied())
             .collect();
         let (ours, theirs) = UnixStream::pair().map_err(local)?;

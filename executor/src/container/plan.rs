@@ -47,7 +47,11 @@ pub enum Tree {
         /// Bytes, or the kernel's default.
         size: Option<u64>,
         /// Mode of its root.
-        mode: u32,
+        mode: Option<u32>,
+        /// Owner of its root.
+        uid: u32,
+        /// Group of its root.
+        gid: u32,
     },
     /// One device of the launcher's /dev.
     Device(&'static str),
@@ -147,7 +151,9 @@ pub fn plan(spec: &ContainerSpec, machine: &Machine) -> Vec<Step> {
         system(
             Tree::Tmpfs {
                 size: Some(64 << 20),
-                mode: 0o755,
+                mode: Some(0o755),
+                uid: 0,
+                gid: 0,
             },
             Place::Standard("dev"),
             false,
@@ -173,7 +179,9 @@ pub fn plan(spec: &ContainerSpec, machine: &Machine) -> Vec<Step> {
     steps.push(system(terminals, dev("pts"), false, true));
     let shm = Tree::Tmpfs {
         size: Some(spec.shm_size),
-        mode: 0o1777,
+        mode: Some(0o1777),
+        uid: 0,
+        gid: 0,
     };
     steps.push(system(shm, dev("shm"), false, true));
     steps.push(system(Tree::Queues, dev("mqueue"), false, true));
@@ -232,9 +240,16 @@ fn asked(mount: &Mount) -> Step {
             },
             path: path.clone(),
         },
-        MountSource::Tmpfs { size, mode } => Tree::Tmpfs {
+        MountSource::Tmpfs {
+            size,
+            mode,
+            uid,
+            gid,
+        } => Tree::Tmpfs {
             size: (*size > 0).then_some(*size),
             mode: *mode,
+            uid: *uid,
+            gid: *gid,
         },
         MountSource::Content { index, .. } => Tree::Made(content_name(*index)),
         MountSource::Socket { index, .. } => Tree::Made(socket_name(*index)),
@@ -284,6 +299,7 @@ pub(crate) mod tests {
                 readonly: true,
                 nosuid: true,
                 noexec: false,
+                propagation: crate::container::spec::Propagation::Private,
             }],
             process: Process::default(),
             hostname: "box".to_owned(),
@@ -292,6 +308,7 @@ pub(crate) mod tests {
             resources: Resources::default(),
             cgroup_parent: None,
             shm_size: 64 << 20,
+            ..ContainerSpec::default()
         }
     }
 

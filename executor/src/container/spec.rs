@@ -25,6 +25,80 @@ pub struct ContainerSpec {
     pub cgroup_parent: Option<String>,
     /// Size of /dev/shm in bytes.
     pub shm_size: u64,
+    /// Which namespaces are its own.
+    #[serde(default)]
+    pub namespaces: Namespaces,
+    /// Devices of the host beyond the standard ones.
+    #[serde(default)]
+    pub devices: Vec<Device>,
+    /// Parameters of its own namespaces, `net.ipv4.ip_forward` and `1`.
+    #[serde(default)]
+    pub sysctls: Vec<(String, String)>,
+    /// `--oom-score-adj`; 0 when none is given.
+    #[serde(default)]
+    pub oom_score_adj: Option<i32>,
+}
+
+impl Default for ContainerSpec {
+    /// An empty root with a network of its own and no command.
+    fn default() -> Self {
+        Self {
+            root: RootFs {
+                lower: Vec::new(),
+                upper: None,
+                volatile: false,
+                readonly: false,
+            },
+            mounts: Vec::new(),
+            process: Process::default(),
+            hostname: String::new(),
+            network: Network::None,
+            security: Security::default(),
+            resources: Resources::default(),
+            cgroup_parent: None,
+            shm_size: 64 << 20,
+            namespaces: Namespaces::default(),
+            devices: Vec::new(),
+            sysctls: Vec::new(),
+            oom_score_adj: None,
+        }
+    }
+}
+
+/// Whose namespaces a container lives in, its network and mounts excepted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Namespaces {
+    /// Process ids.
+    pub pid: Namespace,
+    /// System V IPC, POSIX message queues, and with them /dev/shm.
+    pub ipc: Namespace,
+    /// Host name.
+    pub uts: Namespace,
+    /// Control groups.
+    pub cgroup: Namespace,
+}
+
+/// Whose a namespace is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Namespace {
+    /// The container's own.
+    #[default]
+    Own,
+    /// The host's.
+    Host,
+    /// That of the descriptor with this index among those sent along.
+    Given(usize),
+}
+
+/// A device of the host, or a directory of devices.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// Absolute path below the host's /dev.
+    pub source: PathBuf,
+    /// Absolute path in the container.
+    pub target: String,
+    /// Whether writing is refused: permissions without `w`.
+    pub readonly: bool,
 }
 
 /// A root file system by layers.
@@ -62,6 +136,22 @@ pub struct Mount {
     pub nosuid: bool,
     /// Whether programs cannot be started from it.
     pub noexec: bool,
+    /// Whether mounts made on either side later are seen on the other.
+    #[serde(default)]
+    pub propagation: Propagation,
+}
+
+/// How mounts made later travel between a host path and its copy in a container; see
+/// mount_namespaces(7).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Propagation {
+    /// Not at all.
+    #[default]
+    Private,
+    /// From the host to the container.
+    Slave,
+    /// Both ways, if the host's mount is shared.
+    Shared,
 }
 
 /// What is mounted.
@@ -84,8 +174,12 @@ pub enum MountSource {
     Tmpfs {
         /// Bytes; no limit when 0.
         size: u64,
-        /// Mode of its root directory.
-        mode: u32,
+        /// Mode of its root directory; that of the directory mounted over, or 1777, when none is given.
+        mode: Option<u32>,
+        /// Owner of its root directory.
+        uid: u32,
+        /// Group of its root directory.
+        gid: u32,
     },
     /// A file whose content comes over the launcher's socket and lives on ramfs: secrets, hosts, resolv.conf.
     Content {
@@ -141,6 +235,15 @@ pub enum Network {
     Host,
     /// Loopback alone.
     None,
+    /// The network namespace of the descriptor with this index among those sent along.
+    Given(usize),
+}
+
+impl Network {
+    /// Whether this is the host's.
+    pub fn is_host(self) -> bool {
+        self == Self::Host
+    }
 }
 
 /// How much a container may do.
@@ -154,6 +257,9 @@ pub struct Security {
     pub drop_capabilities: Vec<String>,
     /// No filter of system calls (`--security-opt seccomp=unconfined`).
     pub unfiltered: bool,
+    /// Nothing of /proc and /sys hidden or read-only (`--security-opt systempaths=unconfined`).
+    #[serde(default)]
+    pub unmasked: bool,
 }
 
 /// Limits by control groups v2.
@@ -165,4 +271,19 @@ pub struct Resources {
     pub milli_cpus: Option<u64>,
     /// Number of processes.
     pub pids: Option<u64>,
+    /// Bytes of swap beyond the memory; none for the kernel's default.
+    #[serde(default)]
+    pub swap: Option<u64>,
+    /// Bytes of memory below which it is not pressed.
+    #[serde(default)]
+    pub memory_reservation: Option<u64>,
+    /// Share of processor time, in Docker's measure (1024 is one share).
+    #[serde(default)]
+    pub cpu_shares: Option<u64>,
+    /// Processors, `0-2,4`.
+    #[serde(default)]
+    pub cpuset_cpus: Option<String>,
+    /// Memory nodes, `0`.
+    #[serde(default)]
+    pub cpuset_mems: Option<String>,
 }

@@ -47,6 +47,8 @@ pub(crate) struct Request {
     pub(crate) secret_env: Vec<usize>,
     /// How many standard descriptors come with the frame: none, or three.
     pub(crate) stdio: usize,
+    /// How many descriptors of namespaces follow those.
+    pub(crate) joined: usize,
     /// Whether to say when the program was executed.
     pub(crate) announce: bool,
 }

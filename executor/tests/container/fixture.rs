@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use executor::container::spec::{
-    Mount, MountSource, Network, Process, Resources, RootFs, Security, Upper,
+    Mount, MountSource, Network, Process, Propagation, Resources, RootFs, Security, Upper,
 };
 use executor::container::{
     Attachments, ContainerError, ContainerSpec, Exit, LaunchOptions, Launcher, Stdio, Stream,
@@ -117,6 +117,7 @@ pub fn spec(upper: Option<Upper>, script: &str) -> ContainerSpec {
         resources: Resources::default(),
         cgroup_parent: None,
         shm_size: 64 << 20,
+        ..ContainerSpec::default()
     }
 }
 
@@ -127,6 +128,7 @@ pub fn mount(target: &str, source: MountSource) -> Mount {
         readonly: false,
         nosuid: true,
         noexec: false,
+        propagation: Propagation::Private,
     }
 }
 

@@ -38,7 +38,9 @@ fn stubs_are_reported(fixture: &Fixture) {
             "/tmp",
             MountSource::Tmpfs {
                 size: 0,
-                mode: 0o755,
+                mode: Some(0o755),
+                uid: 0,
+                gid: 0,
             },
         ),
         // below a tmpfs: nothing of it reaches the layer
@@ -214,7 +216,9 @@ fn tmpfs(fixture: &Fixture) {
         "/t",
         MountSource::Tmpfs {
             size: 64 << 10,
-            mode: 0o711,
+            mode: Some(0o711),
+            uid: 0,
+            gid: 0,
         },
     )];
     assert_eq!(fixture.run(&spec).unwrap().out, "711\nfull\n1777\n");
@@ -269,7 +273,9 @@ fn nothing_in_proc(fixture: &Fixture) {
         "/proc/sys",
         MountSource::Tmpfs {
             size: 0,
-            mode: 0o755,
+            mode: Some(0o755),
+            uid: 0,
+            gid: 0,
         },
     )];
     let error = fixture.run(&spec).unwrap_err();

@@ -162,11 +162,21 @@ impl<'a> Builder<'a> {
                 let copy = tree::copy(CWD, "/sys", true).map_err(&failed)?;
                 restricted(copy, nodev, true)
             }
-            Tree::Tmpfs { size, mode } => {
-                let mode = format!("{mode:o}");
-                let size = size.map(|size| size.to_string());
-                let mut options = vec![("mode", mode.as_str())];
-                options.extend(size.as_deref().map(|size| ("size", size)));
+            Tree::Tmpfs {
+                size,
+                mode,
+                uid,
+                gid,
+            } => {
+                let mut options = vec![("mode", format!("{:o}", mode.unwrap_or(0o1777)))];
+                options.extend(size.map(|size| ("size", size.to_string())));
+                for (name, id) in [("uid", uid), ("gid", gid)] {
+                    options.extend((*id != 0).then(|| (name, id.to_string())));
+                }
+                let options: Vec<(&str, &str)> = options
+                    .iter()
+                    .map(|(name, value)| (*name, value.as_str()))
+                    .collect();
                 tree::filesystem("tmpfs", &options, nodev).map_err(failed)
             }
             Tree::Terminals { tty_group } => match self.terminals {

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::container::spec::{Mount, MountSource};
+use crate::container::spec::{Mount, MountSource, Propagation};
 use crate::ops::error::OpError;
 
 /// Where the bundle is inside.
@@ -47,5 +47,6 @@ pub fn mount(source: PathBuf) -> Mount {
         readonly: true,
         nosuid: true,
         noexec: true,
+        propagation: Propagation::Private,
     }
 }

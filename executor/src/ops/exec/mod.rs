@@ -117,6 +117,7 @@ fn spec(
         resources: Resources::default(),
         cgroup_parent: op.cgroup_parent.clone(),
         shm_size: op.shm_size.unwrap_or(SHM_SIZE),
+        ..ContainerSpec::default()
     }
 }
 
@@ -142,6 +143,7 @@ fn contain(
         secret_env: std::mem::take(&mut mounts.secret_env),
         held,
         announce: false,
+        ..Attachments::default()
     };
     let mut running = launcher
         .run(spec, attachments, Stdio::Pipes)

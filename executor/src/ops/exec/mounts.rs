@@ -11,7 +11,7 @@ use solver::op::{ExecMount, ExecOp, MountKind};
 
 use super::{bind, cache, certs};
 use crate::container::hosts;
-use crate::container::spec::{Mount, MountSource, Upper};
+use crate::container::spec::{Mount, MountSource, Propagation, Upper};
 use crate::ops::Executor;
 use crate::ops::error::OpError;
 
@@ -112,7 +112,9 @@ impl Mounts {
             MountKind::Tmpfs { size } => {
                 let source = MountSource::Tmpfs {
                     size: *size,
-                    mode: 0o1777,
+                    mode: Some(0o1777),
+                    uid: 0,
+                    gid: 0,
                 };
                 self.add(target, source, mount.readonly, true, false);
             }
@@ -179,6 +181,7 @@ impl Mounts {
             readonly,
             nosuid,
             noexec,
+            propagation: Propagation::Private,
         });
     }
 
