@@ -29,7 +29,6 @@ mod time;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
 use executor::container::LAUNCHER_ARGUMENT;
 
 fn main() -> ExitCode {
@@ -43,7 +42,10 @@ fn main() -> ExitCode {
         return ExitCode::from(u8::try_from(status).unwrap_or(1));
     }
     raise_open_files();
-    let cli = cli::Cli::parse_from(cli::with_default_command(arguments));
+    let cli = match cli::parse(arguments) {
+        Ok(cli) => cli,
+        Err(code) => return ExitCode::from(code),
+    };
     match commands::dispatch(cli) {
         Ok(code) => ExitCode::from(code),
         Err(error) => ExitCode::from(report::report(&error)),

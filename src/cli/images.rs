@@ -69,12 +69,18 @@ pub struct HistoryArgs {
 /// Arguments of `inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// Images
-    #[arg(required = true, value_name = "IMAGE")]
-    pub images: Vec<String>,
+    /// Names or ids of containers, images, volumes or networks
+    #[arg(required = true, value_name = "NAME|ID")]
+    pub objects: Vec<String>,
     /// A Go template, such as `{{.Config.Cmd}}` or `{{json .}}`
     #[arg(short, long, value_name = "TEMPLATE")]
     pub format: Option<String>,
+    /// Say how much the files of containers take
+    #[arg(short, long)]
+    pub size: bool,
+    /// Look only among these
+    #[arg(long = "type", value_name = "TYPE", value_parser = ["container", "image", "volume", "network"])]
+    pub kind: Option<String>,
 }
 
 /// Arguments of `import`.

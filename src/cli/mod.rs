@@ -3,9 +3,11 @@
 pub mod build;
 pub mod call;
 pub mod check;
+pub mod container;
+pub mod image;
 pub mod images;
-pub mod run;
 pub mod store;
+mod usage;
 pub mod value;
 
 use std::ffi::OsString;
@@ -14,6 +16,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub use build::BuildArgs;
+pub use usage::parse;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,8 +56,15 @@ pub enum Command {
     Check(check::CheckArgs),
     /// Say why a step of the last build ran instead of coming from the cache
     Why(store::WhyArgs),
-    /// Start a container from an image, in the foreground
-    Run(Box<run::RunArgs>),
+    /// Commands about containers.
+    #[command(flatten)]
+    Verb(container::ContainerVerb),
+    /// List containers
+    Ps(container::ListArgs),
+    /// Commands about containers
+    Container(container::ContainerArgs),
+    /// Commands about images
+    Image(image::ImageArgs),
     /// List images
     Images(images::ImagesArgs),
     /// Give an image another name
@@ -63,7 +73,7 @@ pub enum Command {
     Rmi(images::RmiArgs),
     /// Show how an image was made
     History(images::HistoryArgs),
-    /// Show everything that is known of an image
+    /// Show everything that is known of containers, images and volumes
     Inspect(images::InspectArgs),
     /// Make an image from a root file system tar
     Import(images::ImportArgs),

@@ -336,9 +336,79 @@ pub fn size(text: &str) -> Result<u64, String> {
     Ok((number * factor) as u64)
 }
 
+/// Bytes, or -1 for all there are.
+pub fn size_or_all(text: &str) -> Result<i64, String> {
+    if text.trim() == "-1" {
+        return Ok(-1);
+    }
+    size(text).map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX))
+}
+
+/// Processors, such as `1.5`, in thousand millionths.
+pub fn nano_cpus(text: &str) -> Result<u64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(number) if number.is_finite() && number >= 0.0 => Ok((number * 1e9).round() as u64),
+        _ => Err(format!("`{text}` is not a number of processors")),
+    }
+}
+
+/// A duration as Go writes them (`1m30s`, `1.5h`), in nanoseconds.
+pub fn duration(text: &str) -> Result<i64, String> {
+    let wrong = || format!("`{text}` is not a duration; use 30s, 1m30s or 2h");
+    let mut rest = text.trim();
+    if rest == "0" {
+        return Ok(0);
+    }
+    let mut total = 0_f64;
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.');
+        let (number, unit) = rest.split_at(end.ok_or_else(wrong)?);
+        let letters = unit.find(|c: char| c.is_ascii_digit() || c == '.');
+        let (unit, after) = unit.split_at(letters.unwrap_or(unit.len()));
+        let factor = match unit {
+            "ns" => 1.0,
+            "us" | "µs" | "μs" => 1e3,
+            "ms" => 1e6,
+            "s" => 1e9,
+            "m" => 60e9,
+            "h" => 3600e9,
+            _ => return Err(wrong()),
+        };
+        total += number.parse::<f64>().map_err(|_| wrong())? * factor;
+        rest = after;
+    }
+    if text.trim().is_empty() || total > i64::MAX as f64 {
+        return Err(wrong());
+    }
+    Ok(total.round() as i64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_and_processors_are_read() {
+        for (text, expected) in [
+            ("30s", Some(30_000_000_000)),
+            ("1m30s", Some(90_000_000_000)),
+            ("1.5h", Some(5_400_000_000_000)),
+            ("250ms", Some(250_000_000)),
+            ("0", Some(0)),
+            ("", None),
+            ("5", None),
+            ("s", None),
+            ("5y", None),
+            ("9999999999999h", None),
+        ] {
+            assert_eq!(duration(text).ok(), expected, "{text}");
+        }
+        for (text, expected) in [("1.5", Some(1_500_000_000)), ("-1", None), ("x", None)] {
+            assert_eq!(nano_cpus(text).ok(), expected, "{text}");
+        }
+        assert_eq!(size_or_all("-1"), Ok(-1));
+        assert_eq!(size_or_all("1k"), Ok(1024));
+    }
 
     #[test]
     fn outputs() {

@@ -24,7 +24,7 @@ pub fn run(args: &InspectArgs, home: &Home) -> anyhow::Result<u8> {
     let store = home.enter_and_open()?;
     let mut found = Vec::new();
     let mut failures = Vec::new();
-    for text in &args.images {
+    for text in &args.objects {
         crate::images::settle(&store, text, &crate::stop::on_signal()).map_err(|e| e.failure())?;
         match store.image(text) {
             Ok(image) => found.push(document(&store, &image)?),

@@ -3,6 +3,7 @@
 mod archives;
 mod build;
 mod check;
+mod container;
 mod doctor;
 mod images;
 mod import;
@@ -12,6 +13,7 @@ mod run;
 mod shell;
 mod store;
 
+use crate::cli::image::{ImageCommand, ImageInspectArgs};
 use crate::cli::{Cli, Command};
 use crate::home::Home;
 
@@ -22,7 +24,10 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Build(args) => build::run(&args, &home),
         Command::Check(args) => check::run(&args, &home),
         Command::Why(args) => store::why(&args, &home),
-        Command::Run(args) => run::run(&args, &home),
+        Command::Verb(verb) => container::verb(verb, &home),
+        Command::Ps(args) => container::list(&args, &home),
+        Command::Container(args) => container::command(args.command, &home),
+        Command::Image(args) => image(args.command, &home),
         Command::Import(args) => import::run(&args, &home),
         Command::Du(args) => store::du(&args, &home),
         Command::Prune(args) => store::prune(&args, &home),
@@ -39,5 +44,30 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Load(args) => archives::load(&args, &home),
         Command::Pull(args) => registries::pull(&args, &home),
         Command::Push(args) => registries::push(&args, &home),
+    }
+}
+
+/// The commands under `image`: those of the top level by other names.
+fn image(command: ImageCommand, home: &Home) -> anyhow::Result<u8> {
+    match command {
+        ImageCommand::Build(args) => build::run(&args, home),
+        ImageCommand::History(args) => images::history(&args, home),
+        ImageCommand::Import(args) => import::run(&args, home),
+        ImageCommand::Inspect(ImageInspectArgs { format, images }) => {
+            let args = crate::cli::images::InspectArgs {
+                objects: images,
+                format,
+                size: false,
+                kind: Some("image".to_owned()),
+            };
+            inspect::run(&args, home)
+        }
+        ImageCommand::Load(args) => archives::load(&args, home),
+        ImageCommand::Ls(args) => images::list(&args, home),
+        ImageCommand::Pull(args) => registries::pull(&args, home),
+        ImageCommand::Push(args) => registries::push(&args, home),
+        ImageCommand::Rm(args) => images::remove(&args, home),
+        ImageCommand::Save(args) => archives::save(&args, home),
+        ImageCommand::Tag(args) => images::tag(&args, home),
     }
 }

@@ -16,7 +16,7 @@ use frontend::plan::{ImageName, ImageResolver};
 use image::{ImageConfig, Platform};
 
 use crate::cli::build::Progress as Mode;
-use crate::cli::run::RunArgs;
+use crate::cli::container::RunArgs;
 use crate::home::{Home, store_failure};
 use crate::images::{Images, load_host, resolved, settle, snapshot};
 use crate::progress::Progress;
@@ -46,10 +46,12 @@ pub fn run(args: &RunArgs, home: &Home) -> anyhow::Result<u8> {
 fn start(args: &RunArgs, home: &Home) -> Result<u8, Failure> {
     refuse(args)?;
     let stdin = std::io::stdin();
-    if args.tty && args.interactive && !stdin.is_terminal() {
+    if args.flags.process.tty && args.flags.process.interactive && !stdin.is_terminal() {
         return Err(Failure::new(ENGINE, "the input device is not a TTY").help("leave out -t"));
     }
     let volumes = args
+        .flags
+        .files
         .volumes
         .iter()
         .map(|text| volume(text))
@@ -61,19 +63,24 @@ fn start(args: &RunArgs, home: &Home) -> Result<u8, Failure> {
     } else {
         Mode::Quiet
     });
-    let images = Images::new(&store, args.pull == "always", &cancel.asked());
+    let images = Images::new(&store, args.flags.whole.pull == "always", &cancel.asked());
     let platform = Platform::host();
-    settle(&store, &args.image, &cancel.asked()).map_err(|error| error.failure())?;
-    let image = match store.image(&args.image) {
-        Ok(known) if args.pull != "always" => resolved(&known, load_host(&store, &known)?),
-        _ if args.pull == "never" => {
+    settle(&store, &args.flags.words[0], &cancel.asked()).map_err(|error| error.failure())?;
+    let image = match store.image(&args.flags.words[0]) {
+        Ok(known) if args.flags.whole.pull != "always" => {
+            resolved(&known, load_host(&store, &known)?)
+        }
+        _ if args.flags.whole.pull == "never" => {
             return Err(Failure::new(
                 ENGINE,
-                format!("No such image: {}", args.image),
+                format!("No such image: {}", args.flags.words[0]),
             ));
         }
         _ => images
-            .resolve(&ImageName::Reference(args.image.clone()), &platform)
+            .resolve(
+                &ImageName::Reference(args.flags.words[0].clone()),
+                &platform,
+            )
             .map_err(|error| {
                 let failure = Failure::new(ENGINE, error.message);
                 match error.help {
@@ -84,7 +91,7 @@ fn start(args: &RunArgs, home: &Home) -> Result<u8, Failure> {
     };
     let (stack, _pins) = snapshot(&images, &image, &progress, &cancel.asked())?;
     progress.finish();
-    let folder = Folder::new(&store, args.name.as_deref())?;
+    let folder = Folder::new(&store, args.flags.whole.name.as_deref())?;
     let spec = spec(
         args,
         &image.config,
@@ -92,11 +99,7 @@ fn start(args: &RunArgs, home: &Home) -> Result<u8, Failure> {
         &volumes,
         stack.layers.iter().map(|id| store.layer_fs(id)).collect(),
     )?;
-    let extra: Vec<_> = args
-        .extra_hosts
-        .iter()
-        .map(|extra| (extra.host.clone(), extra.address.clone()))
-        .collect();
+    let extra = extra_hosts(args)?;
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let attachments = Attachments {
         contents: vec![
@@ -114,9 +117,9 @@ fn start(args: &RunArgs, home: &Home) -> Result<u8, Failure> {
         program: None,
     })
     .map_err(|error| container_failure(&error))?;
-    let stdio = if args.tty {
+    let stdio = if args.flags.process.tty {
         Stdio::Terminal
-    } else if args.interactive {
+    } else if args.flags.process.interactive {
         Stdio::Inherit
     } else {
         Stdio::Given(without_input().map_err(|error| Failure::from_error(ENGINE, &error))?)
@@ -130,11 +133,39 @@ fn start(args: &RunArgs, home: &Home) -> Result<u8, Failure> {
     Ok(u8::try_from(exit.status.code()).unwrap_or(1))
 }
 
+/// Host or none, until there are more.
+fn network(args: &RunArgs) -> &str {
+    args.flags
+        .network
+        .networks
+        .last()
+        .map_or("host", String::as_str)
+}
+
+fn extra_hosts(args: &RunArgs) -> Result<Vec<(String, String)>, Failure> {
+    let hosts = args.flags.network.extra_hosts.iter();
+    hosts
+        .map(|text| {
+            text.parse::<crate::cli::value::ExtraHost>()
+                .map(|extra| (extra.host, extra.address))
+                .map_err(|error| {
+                    Failure::new(ENGINE, format!("invalid --add-host {text}: {error}"))
+                })
+        })
+        .collect()
+}
+
 fn refuse(args: &RunArgs) -> Result<(), Failure> {
     let unfinished = [
         (args.detach, "-d, --detach"),
-        (!args.publish.is_empty(), "-p, --publish"),
+        (!args.flags.network.publish.is_empty(), "-p, --publish"),
     ];
+    if !matches!(network(args), "host" | "none") {
+        return Err(Failure::new(
+            ENGINE,
+            format!("--network={} is not done yet", network(args)),
+        ));
+    }
     for (given, flag) in unfinished {
         if given {
             return Err(Failure::new(ENGINE, format!("{flag} is not done yet"))
@@ -152,21 +183,21 @@ fn spec(
     lower: Vec<PathBuf>,
 ) -> Result<ContainerSpec, Failure> {
     let config = &config.config;
-    let mut command = match &args.entrypoint {
+    let mut command = match &args.flags.process.entrypoint {
         Some(program) if program.is_empty() => Vec::new(),
         Some(program) => vec![program.clone()],
         None => config.entrypoint.clone().unwrap_or_default(),
     };
-    if args.command.is_empty() && args.entrypoint.is_none() {
+    if args.flags.words.len() == 1 && args.flags.process.entrypoint.is_none() {
         command.extend(config.cmd.clone().unwrap_or_default());
     }
-    command.extend(args.command.iter().cloned());
+    command.extend(args.flags.words.iter().skip(1).cloned());
     if command.is_empty() {
         return Err(Failure::new(ENGINE, "no command specified")
             .help("the image has none: give one after its name"));
     }
-    let hostname = args.hostname.clone().unwrap_or_else(|| {
-        if args.network == "none" {
+    let hostname = args.flags.network.hostname.clone().unwrap_or_else(|| {
+        if network(args) == "none" {
             folder.short_id().to_owned()
         } else {
             host_name().unwrap_or_else(|| folder.short_id().to_owned())
@@ -209,26 +240,31 @@ fn spec(
                 work: folder.path("work"),
             }),
             volatile: false,
-            readonly: args.read_only,
+            readonly: args.flags.files.read_only,
         },
         mounts,
         process: Process {
             args: command,
             env: environment(args, config, &hostname)?,
-            cwd: args.workdir.clone().unwrap_or_else(|| {
+            cwd: args.flags.process.workdir.clone().unwrap_or_else(|| {
                 if config.working_dir.is_empty() {
                     "/".to_owned()
                 } else {
                     config.working_dir.clone()
                 }
             }),
-            user: args.user.clone().unwrap_or_else(|| config.user.clone()),
-            terminal: args.tty,
-            ulimits: args.ulimits.clone(),
+            user: args
+                .flags
+                .process
+                .user
+                .clone()
+                .unwrap_or_else(|| config.user.clone()),
+            terminal: args.flags.process.tty,
+            ulimits: args.flags.process.ulimits.clone(),
             ..Process::default()
         },
         hostname,
-        network: if args.network == "none" {
+        network: if network(args) == "none" {
             Network::None
         } else {
             Network::Host
@@ -260,11 +296,11 @@ fn environment(
         Some("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()),
     );
     set("HOSTNAME", Some(hostname.to_owned()));
-    if args.tty {
+    if args.flags.process.tty {
         set("TERM", Some("xterm".to_owned()));
     }
     let mut given = config.env.clone();
-    for file in &args.env_file {
+    for file in &args.flags.process.env_files {
         let text = std::fs::read_to_string(file).map_err(|error| {
             let mut failure = Failure::new(
                 ENGINE,
@@ -280,7 +316,7 @@ fn environment(
                 .map(str::to_owned),
         );
     }
-    given.extend(args.env.iter().cloned());
+    given.extend(args.flags.process.env.iter().cloned());
     for variable in given {
         match variable.split_once('=') {
             Some((name, value)) if !name.is_empty() => set(name, Some(value.to_owned())),
@@ -303,7 +339,7 @@ fn environment(
 /// Stays with a container until it ends: passes on signals, and the terminal if there is one.
 fn attend(mut running: Running, args: &RunArgs, signals: &Signals) -> Result<Exit, Failure> {
     let killer = running.killer();
-    if !args.tty {
+    if !args.flags.process.tty {
         let mut asked = 0;
         signals.forward(move |signal| match signal {
             SIGWINCH => {}
@@ -327,7 +363,7 @@ fn attend(mut running: Running, args: &RunArgs, signals: &Signals) -> Result<Exi
         .map_err(|error| container_failure(&error))?;
     let master =
         master.ok_or_else(|| Failure::new(Class::Ours, "a container with a terminal has none"))?;
-    let mut attached = Attached::new(&master, args.interactive)
+    let mut attached = Attached::new(&master, args.flags.process.interactive)
         .map_err(|error| Failure::from_error(ENGINE, &error))?;
     signals.forward(move |signal| match signal {
         SIGWINCH => resize(&master),

@@ -1,0 +1,77 @@
+//! Commands about containers, one file each.
+
+mod attach;
+mod commit;
+mod cp;
+mod create;
+mod diff;
+mod exec;
+mod export;
+mod inspect;
+mod kill;
+mod logs;
+mod ls;
+mod pause;
+mod port;
+mod prune;
+mod rename;
+mod restart;
+mod rm;
+mod start;
+mod stats;
+mod stop;
+mod top;
+mod unpause;
+mod update;
+mod wait;
+
+use crate::cli::container::{ContainerCommand, ContainerVerb, ListArgs};
+use crate::home::Home;
+use crate::report::{Class, Failure};
+
+/// Commands of the top level.
+pub fn verb(verb: ContainerVerb, home: &Home) -> anyhow::Result<u8> {
+    match verb {
+        ContainerVerb::Run(args) => super::run::run(&args, home),
+        ContainerVerb::Create(args) => create::run(&args, home),
+        ContainerVerb::Start(args) => start::run(&args, home),
+        ContainerVerb::Stop(args) => stop::run(&args, home),
+        ContainerVerb::Restart(args) => restart::run(&args, home),
+        ContainerVerb::Kill(args) => kill::run(&args, home),
+        ContainerVerb::Pause(args) => pause::run(&args, home),
+        ContainerVerb::Unpause(args) => unpause::run(&args, home),
+        ContainerVerb::Wait(args) => wait::run(&args, home),
+        ContainerVerb::Rm(args) => rm::run(&args, home),
+        ContainerVerb::Rename(args) => rename::run(&args, home),
+        ContainerVerb::Update(args) => update::run(&args, home),
+        ContainerVerb::Exec(args) => exec::run(&args, home),
+        ContainerVerb::Attach(args) => attach::run(&args, home),
+        ContainerVerb::Logs(args) => logs::run(&args, home),
+        ContainerVerb::Top(args) => top::run(&args, home),
+        ContainerVerb::Stats(args) => stats::run(&args, home),
+        ContainerVerb::Port(args) => port::run(&args, home),
+        ContainerVerb::Commit(args) => commit::run(&args, home),
+        ContainerVerb::Cp(args) => cp::run(&args, home),
+        ContainerVerb::Diff(args) => diff::run(&args, home),
+        ContainerVerb::Export(args) => export::run(&args, home),
+    }
+}
+
+/// Commands under `container`.
+pub fn command(command: ContainerCommand, home: &Home) -> anyhow::Result<u8> {
+    match command {
+        ContainerCommand::Verb(command) => verb(command, home),
+        ContainerCommand::Ls(args) => list(&args, home),
+        ContainerCommand::Inspect(args) => inspect::run(&args, home),
+        ContainerCommand::Prune(args) => prune::run(&args, home),
+    }
+}
+
+/// `ps`.
+pub fn list(args: &ListArgs, home: &Home) -> anyhow::Result<u8> {
+    ls::run(args, home)
+}
+
+fn unfinished(name: &str) -> anyhow::Result<u8> {
+    Err(Failure::new(Class::Refused, format!("{name} is not done yet")).into())
+}
