@@ -13,6 +13,7 @@
 //! - [`blobs`] and [`images`]: what registries and people know by digest and name
 //! - [`builds`]: past builds and what came of their steps
 //! - [`mounts`]: directories that steps share between builds
+//! - [`networks`]: which there are, which addresses they have, and who is on them
 //! - [`containers`] and [`volumes`]: what runs, or may run again, and the directories that outlive it
 //! - [`usage`] and [`prune`]: how much room it all takes, and making some
 
@@ -30,6 +31,7 @@ pub mod leases;
 pub mod listings;
 mod memos;
 pub mod mounts;
+pub mod networks;
 pub mod pins;
 pub mod prune;
 pub mod records;

@@ -11,6 +11,7 @@
 //! builds/<id>/                  log and event stream of a past build
 //! containers/<id>/              container.json, status, log, and what the container changed
 //! volumes/<name>/_data          files of volumes
+//! networks/<id>/<container>     who is on a network
 //! leases tmp/ ballast
 //! ```
 //!
