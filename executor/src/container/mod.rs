@@ -5,7 +5,7 @@
 //! This module knows no solver, no store and no Dockerfile.
 
 mod capability;
-mod cgroup;
+pub(crate) mod cgroup;
 pub mod error;
 pub mod exit;
 pub mod hosts;
@@ -14,7 +14,7 @@ mod limit;
 pub mod plan;
 pub mod running;
 mod seccomp;
-mod server;
+pub(crate) mod server;
 pub mod spec;
 mod user;
 mod wire;

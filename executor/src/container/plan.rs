@@ -3,7 +3,9 @@
 
 use std::path::PathBuf;
 
-use super::spec::{ContainerSpec, Mount, MountSource, Network, RootFs};
+use super::spec::{
+    ContainerSpec, Device, Mount, MountSource, Namespace, Network, Propagation, RootFs,
+};
 
 /// What the machine and the rights of this process allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +69,16 @@ pub enum Tree {
     /// A path of the store.
     Store(PathBuf),
     /// A path of the host.
-    Host(PathBuf),
+    Host {
+        /// Which.
+        path: PathBuf,
+        /// What becomes of mounts made later.
+        propagation: Propagation,
+    },
+    /// A path of the launcher's /dev: the nodes in it are what the kernel takes them for.
+    Node(PathBuf),
+    /// Processes of the host.
+    HostProc,
     /// A path in a stack of layers.
     Layers {
         /// The stack.
@@ -117,6 +128,10 @@ pub enum Step {
 /// The devices that every container has.
 pub(crate) const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
+/// Where the host's shared memory and queues are, for a container that shares its ipc namespace.
+pub(crate) const HOST_SHM: &str = "/dev/shm";
+pub(crate) const HOST_QUEUES: &str = "/dev/mqueue";
+
 const LINKS: [(&str, &str); 5] = [
     ("fd", "/proc/self/fd"),
     ("stdin", "/proc/self/fd/0"),
@@ -146,8 +161,14 @@ const PROTECTED: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
 /// The mounts of `spec` on `machine`, its root excepted.
 pub fn plan(spec: &ContainerSpec, machine: &Machine) -> Vec<Step> {
     let privileged = spec.security.privileged;
+    // who has no pid namespace of his own cannot mount another's /proc as a user
+    let proc = if spec.namespaces.pid == Namespace::Host && !machine.root {
+        Tree::HostProc
+    } else {
+        Tree::Proc
+    };
     let mut steps = vec![
-        system(Tree::Proc, Place::Standard("proc"), false, true),
+        system(proc, Place::Standard("proc"), false, true),
         system(
             Tree::Tmpfs {
                 size: Some(64 << 20),
@@ -177,20 +198,29 @@ pub fn plan(spec: &ContainerSpec, machine: &Machine) -> Vec<Step> {
         tty_group: machine.tty_group,
     };
     steps.push(system(terminals, dev("pts"), false, true));
+    let shared = |path: &str| Tree::Host {
+        path: path.into(),
+        propagation: Propagation::Private,
+    };
     let shm = Tree::Tmpfs {
         size: Some(spec.shm_size),
         mode: Some(0o1777),
         uid: 0,
         gid: 0,
     };
+    let (shm, queues) = match spec.namespaces.ipc {
+        Namespace::Host => (shared(HOST_SHM), shared(HOST_QUEUES)),
+        Namespace::Own | Namespace::Given(_) => (shm, Tree::Queues),
+    };
     steps.push(system(shm, dev("shm"), false, true));
-    steps.push(system(Tree::Queues, dev("mqueue"), false, true));
+    steps.push(system(queues, dev("mqueue"), false, true));
     if spec.process.terminal {
         steps.push(system(Tree::Console, dev("console"), false, true));
     }
     sys(spec, machine, &mut steps);
+    steps.extend(spec.devices.iter().map(device));
     steps.extend(spec.mounts.iter().map(asked));
-    if !privileged {
+    if !privileged && !spec.security.unmasked {
         steps.extend(MASKED.map(Step::MaskProc));
         steps.extend(PROTECTED.map(Step::ProtectProc));
     }
@@ -203,10 +233,10 @@ pub fn plan(spec: &ContainerSpec, machine: &Machine) -> Vec<Step> {
 fn sys(spec: &ContainerSpec, machine: &Machine, steps: &mut Vec<Step>) {
     let privileged = spec.security.privileged;
     // only who owns a network namespace may mount its /sys
-    let own = spec.network == Network::None || (privileged && machine.root);
+    let own = spec.network != Network::Host || (privileged && machine.root);
     let tree = if own { Tree::OwnSys } else { Tree::Sys };
     steps.push(system(tree, Place::Standard("sys"), !privileged, true));
-    if own && !privileged {
+    if own && !privileged && !spec.security.unmasked {
         steps.extend(MASKED_SYS.map(Step::MaskSys));
     }
     if machine.unified_cgroups {
@@ -227,10 +257,29 @@ fn system(tree: Tree, at: Place, readonly: bool, noexec: bool) -> Step {
     }
 }
 
+fn device(device: &Device) -> Step {
+    let path = device.source.strip_prefix("/dev").unwrap_or(&device.source);
+    let at = match device.target.strip_prefix("/dev/") {
+        // below a directory of its own /dev it is resolved like any other path
+        Some(name) if !name.contains('/') => Place::Dev(name.to_owned()),
+        _ => Place::Path(device.target.clone()),
+    };
+    Step::Mount {
+        tree: Tree::Node(path.to_owned()),
+        at,
+        readonly: false,
+        nosuid: true,
+        noexec: true,
+    }
+}
+
 fn asked(mount: &Mount) -> Step {
     let tree = match &mount.source {
         MountSource::Store(path) => Tree::Store(path.clone()),
-        MountSource::Host(path) => Tree::Host(path.clone()),
+        MountSource::Host(path) => Tree::Host {
+            path: path.clone(),
+            propagation: mount.propagation,
+        },
         MountSource::Layers { lower, upper, path } => Tree::Layers {
             stack: RootFs {
                 lower: lower.clone(),
@@ -340,7 +389,7 @@ pub(crate) mod tests {
     fn the_usual_container() {
         let expected = r#"
 Proc at Standard("proc") nosuid noexec
-Tmpfs { size: Some(67108864), mode: 493 } at Standard("dev") nosuid
+Tmpfs { size: Some(67108864), mode: Some(493), uid: 0, gid: 0 } at Standard("dev") nosuid
 Device("null") at Dev("null") nosuid noexec
 Device("zero") at Dev("zero") nosuid noexec
 Device("full") at Dev("full") nosuid noexec
@@ -353,7 +402,7 @@ Link { name: "stdout", to: "/proc/self/fd/1" }
 Link { name: "stderr", to: "/proc/self/fd/2" }
 Link { name: "ptmx", to: "pts/ptmx" }
 Terminals { tty_group: true } at Dev("pts") nosuid noexec
-Tmpfs { size: Some(67108864), mode: 1023 } at Dev("shm") nosuid noexec
+Tmpfs { size: Some(67108864), mode: Some(1023), uid: 0, gid: 0 } at Dev("shm") nosuid noexec
 Queues at Dev("mqueue") nosuid noexec
 Sys at Standard("sys") ro nosuid noexec
 Store("mounts/v1/x") at Path("/src") ro nosuid

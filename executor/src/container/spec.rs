@@ -97,8 +97,6 @@ pub struct Device {
     pub source: PathBuf,
     /// Absolute path in the container.
     pub target: String,
-    /// Whether writing is refused: permissions without `w`.
-    pub readonly: bool,
 }
 
 /// A root file system by layers.

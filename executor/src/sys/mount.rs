@@ -15,16 +15,21 @@ struct MountAttr {
     userns_fd: u64,
 }
 
-/// Sets attributes (`MOUNT_ATTR_*`) of a mount, and makes it private; of all below it too when
+/// Sets attributes (`MOUNT_ATTR_*`) of a mount, and its propagation (`MS_PRIVATE` …); of all below it too when
 /// `recursive`.
 ///
 /// # Errors
 /// As mount_setattr(2).
-pub fn set_attributes(mount: BorrowedFd<'_>, set: u64, recursive: bool) -> Result<(), Errno> {
+pub fn set_attributes(
+    mount: BorrowedFd<'_>,
+    set: u64,
+    propagation: u64,
+    recursive: bool,
+) -> Result<(), Errno> {
     let attr = MountAttr {
         set,
         clear: 0,
-        propagation: libc::MS_PRIVATE,
+        propagation,
         userns_fd: 0,
     };
     let mut flags = libc::AT_EMPTY_PATH;

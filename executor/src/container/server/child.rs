@@ -1,24 +1,26 @@
 //! The new process, from its first instruction to the program's. Nothing of the launcher's goes
 //! with it: what stays is written here. Knows no other container.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
 use rustix::mount::{UnmountFlags, unmount};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::init;
 use super::mounts::Builder;
 use super::process::{self, Rights};
 use super::report::Reporter;
 use super::root::Launch;
-use super::start::Start;
+use super::start::{Start, joined};
+use super::sysctl;
 use crate::container::error::ContainerError;
 use crate::container::plan::plan;
-use crate::container::spec::Network;
+use crate::container::spec::{Namespace, Network};
 use crate::sys::process::{close_all_but, exit_now, raise_loopback};
 
 /// Runs in the clone, and never comes back.
-pub(super) fn run(start: &Start, launch: &Launch, reporter: Reporter) -> ! {
+pub(super) fn run(start: &Start<'_>, launch: &Launch, reporter: Reporter) -> ! {
     // a panic here must not unwind into the launcher's loop, of which this is a copy
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         prepare(start, launch, &reporter)
@@ -35,33 +37,38 @@ pub(super) fn run(start: &Start, launch: &Launch, reporter: Reporter) -> ! {
 }
 
 fn prepare(
-    start: &Start,
+    start: &Start<'_>,
     launch: &Launch,
     reporter: &Reporter,
 ) -> Result<std::convert::Infallible, ContainerError> {
     let failed = ContainerError::prepare;
-    let spec = &start.spec;
+    let spec = start.spec;
     let terminal = start.terminal.as_ref();
     let mut keep = vec![reporter.0.as_raw_fd()];
     keep.extend(start.stdio.iter().map(AsRawFd::as_raw_fd));
     keep.extend(start.made.tree.iter().map(AsRawFd::as_raw_fd));
-    keep.extend(
-        terminal
-            .iter()
-            .flat_map(|terminal| [terminal.tree.as_raw_fd(), terminal.peer.as_raw_fd()]),
-    );
+    keep.extend(start.joined.iter().map(AsRawFd::as_raw_fd));
+    keep.extend(start.terminals.iter().map(AsRawFd::as_raw_fd));
+    keep.extend(terminal.iter().map(|terminal| terminal.peer.as_raw_fd()));
     close_all_but(&keep).map_err(failed("closing descriptors"))?;
     rustix::process::setsid().map_err(failed("setsid"))?;
+    join(start)?;
 
     let steps = plan(spec, &launch.machine);
     let root = Builder::new(start, launch, reporter)?.build(&steps)?;
-    rustix::system::sethostname(spec.hostname.as_bytes()).map_err(failed("the host name"))?;
+    if spec.namespaces.uts == Namespace::Own {
+        rustix::system::sethostname(spec.hostname.as_bytes()).map_err(failed("the host name"))?;
+    }
     if spec.network == Network::None {
         raise_loopback().map_err(failed("loopback"))?;
     }
     if spec.security.privileged || spec.security.unfiltered {
         // a filter keeps the others from keys; who gets none gets a keyring of its own
         let _ = crate::sys::process::join_new_session_keyring();
+    }
+    sysctl::set(spec)?;
+    if let Some(score) = spec.oom_score_adj {
+        process::oom_score(score)?;
     }
     rustix::process::fchdir(&root)
         .and_then(|()| rustix::process::pivot_root(".", "."))
@@ -88,7 +95,7 @@ fn prepare(
     let env = process::environment(&spec.process, &start.secret_env, who.uid)?;
     process::give_stdio(&who, terminal.is_some())
         .map_err(failed("giving the standard descriptors to the user"))?;
-    process::enter_directory(&spec.process.cwd, &who)?;
+    process::enter_directory(&spec.process.cwd, &who, true)?;
     process::limits(&spec.process)?;
     if spec.process.init {
         init::stay_in_front(reporter)?;
@@ -101,10 +108,57 @@ fn prepare(
         no_new_privileges: spec.process.no_new_privileges,
     };
     process::become_user(&who, &rights, launch)?;
+    if let Some(parent) = start.parent {
+        end_with(parent)?;
+    }
     Err(process::execute(&spec.process.args, &env))
 }
 
-fn stdio(
+/// Joins the namespaces of others.
+fn join(start: &Start<'_>) -> Result<(), ContainerError> {
+    let namespaces = &start.spec.namespaces;
+    let network = match start.spec.network {
+        Network::Given(index) => Namespace::Given(index),
+        Network::Host | Network::None => Namespace::Own,
+    };
+    let all = [
+        (
+            namespaces.ipc,
+            LinkNameSpaceType::InterProcessCommunication,
+            "ipc",
+        ),
+        (
+            namespaces.uts,
+            LinkNameSpaceType::HostNameAndNISDomainName,
+            "uts",
+        ),
+        (namespaces.cgroup, LinkNameSpaceType::ControlGroup, "cgroup"),
+        (network, LinkNameSpaceType::Network, "network"),
+    ];
+    for (namespace, kind, name) in all {
+        if let Namespace::Given(index) = namespace {
+            move_into_link_name_space(joined(start.joined, index)?.as_fd(), Some(kind)).map_err(
+                ContainerError::prepare(&format!("joining the {name} namespace")),
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Has the kernel end this process when its parent ends, and ends it when that is so already. What
+/// comes back to a process that is no pid 1 of a namespace of its own.
+fn end_with(parent: i32) -> Result<(), ContainerError> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+        .map_err(ContainerError::prepare("the signal of the parent's death"))?;
+    let now = rustix::process::getppid().map_or(0, |parent| parent.as_raw_pid());
+    // 0 is a parent in another pid namespace, of which nothing can be seen
+    if now != parent && now != 0 {
+        exit_now(1);
+    }
+    Ok(())
+}
+
+pub(super) fn stdio(
     stdin: Option<&OwnedFd>,
     stdout: Option<&OwnedFd>,
     stderr: Option<&OwnedFd>,

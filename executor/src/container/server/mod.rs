@@ -7,11 +7,12 @@ mod content;
 mod init;
 mod mounts;
 mod process;
-mod report;
-mod root;
+pub(crate) mod report;
+pub(crate) mod root;
 mod seal;
 mod serve;
-mod start;
+pub(crate) mod start;
+mod sysctl;
 mod target;
 mod tree;
 

@@ -30,7 +30,7 @@ pub(super) struct Builder<'a> {
 impl<'a> Builder<'a> {
     /// Mounts the root file system of `start`, at a place where only this process sees it.
     pub(super) fn new(
-        start: &'a Start,
+        start: &'a Start<'a>,
         launch: &'a Launch,
         reporter: &'a Reporter,
     ) -> Result<Self, ContainerError> {
@@ -46,7 +46,7 @@ impl<'a> Builder<'a> {
             targets: Targets::new(root, reporter).map_err(&failed)?,
             standard: Vec::new(),
             made,
-            terminals: start.terminal.as_ref().map(|terminal| &terminal.tree),
+            terminals: start.terminals.as_ref(),
         })
     }
 
@@ -100,6 +100,9 @@ impl<'a> Builder<'a> {
         let is_directory = rustix::fs::fstat(&made)
             .map(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
             .map_err(&failed)?;
+        if let (Tree::Tmpfs { .. }, Place::Path(path)) = (tree, at) {
+            self.as_below(&made, path).map_err(&failed)?;
+        }
         let target = match at {
             Place::Standard(name) => self.targets.standard(name).map_err(&failed)?,
             Place::Path(path) => self.targets.open(path, is_directory).map_err(&failed)?,
@@ -126,6 +129,16 @@ impl<'a> Builder<'a> {
             self.standard.push((name, made));
         }
         Ok(())
+    }
+
+    /// Gives memory the mode of the directory that it hides, as the reference does.
+    fn as_below(&self, made: &OwnedFd, path: &str) -> Result<(), Errno> {
+        let Ok(below) = tree::inside(self.targets.root(), path) else {
+            return Ok(());
+        };
+        let mode = rustix::fs::fstat(below)?.st_mode;
+        let root = rustix::fs::openat(made, ".", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        rustix::fs::fchmod(root, Mode::from_raw_mode(mode & 0o7777))
     }
 
     /// Makes a tree, restricted.
@@ -195,7 +208,12 @@ impl<'a> Builder<'a> {
                 let copy = tree::copy(place.map_err(source(path))?, "", false);
                 restricted(copy.map_err(&failed)?, nodev, false)
             }
-            Tree::Host(path) => {
+            Tree::HostProc => {
+                let copy = tree::copy(CWD, "/proc", true).map_err(&failed)?;
+                restricted(copy, nodev, true)
+            }
+            Tree::Node(path) => self.node(path).map_err(source(path)),
+            Tree::Host { path, propagation } => {
                 let (root, rest) = host(&self.launch.host_sources, path).ok_or_else(|| {
                     ContainerError::UnannouncedSource {
                         path: path.display().to_string(),
@@ -208,7 +226,9 @@ impl<'a> Builder<'a> {
                     rest => tree::inside(&root, rest.unwrap_or("..")).map_err(source(path))?,
                 };
                 let copy = tree::copy(place, "", true).map_err(&failed)?;
-                restricted(copy, nodev, true)
+                tree::restrict_with(&copy, nodev, *propagation, true)
+                    .map(|()| copy)
+                    .map_err(&failed)
             }
             Tree::Layers { stack, path } => {
                 let stack = tree::overlay(stack, &self.launch.machine)?;
@@ -224,6 +244,24 @@ impl<'a> Builder<'a> {
                 restricted(copy, nodev, false)
             }
         }
+    }
+
+    /// A device, or a directory of them, of the launcher's /dev.
+    fn node(&self, path: &std::path::Path) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dev = rustix::fs::open("/dev", flags, Mode::empty())?;
+        let place = tree::inside(&dev, path.to_str().unwrap_or(".."))?;
+        let kind = FileType::from_raw_mode(rustix::fs::fstat(&place)?.st_mode);
+        if !matches!(
+            kind,
+            FileType::CharacterDevice | FileType::BlockDevice | FileType::Directory
+        ) {
+            return Err(Errno::NODEV);
+        }
+        let copy = tree::copy(place, "", true)?;
+        let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        tree::restrict(&copy, attributes, true)?;
+        Ok(copy)
     }
 
     fn all_devices(&mut self) -> Result<(), ContainerError> {
@@ -344,7 +382,9 @@ fn what(tree: &Tree) -> String {
         Tree::Console => "the console".to_owned(),
         Tree::Queues => "mqueue".to_owned(),
         Tree::Store(path) => format!("`{}` of the store", path.display()),
-        Tree::Host(path) => format!("`{}` of the host", path.display()),
+        Tree::Host { path, .. } => format!("`{}` of the host", path.display()),
+        Tree::Node(path) => format!("the device `{}`", path.display()),
+        Tree::HostProc => "the host's proc".to_owned(),
         Tree::Layers { path, .. } => format!("`{path}` of other layers"),
         Tree::Made(_) => "a file made for this container".to_owned(),
     }

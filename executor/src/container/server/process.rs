@@ -90,7 +90,11 @@ pub(super) fn give_stdio(who: &Identity, terminal: bool) -> Result<(), Errno> {
 }
 
 /// Enters the working directory, which is made, with its parents, when it is not there.
-pub(super) fn enter_directory(path: &str, who: &Identity) -> Result<(), ContainerError> {
+pub(super) fn enter_directory(
+    path: &str,
+    who: &Identity,
+    make: bool,
+) -> Result<(), ContainerError> {
     let failed = |why: String| ContainerError::WorkingDirectory {
         path: path.to_owned(),
         why,
@@ -101,7 +105,7 @@ pub(super) fn enter_directory(path: &str, who: &Identity) -> Result<(), Containe
         return Err(failed("is not absolute".to_owned()));
     }
     let directory = match open_directory(wanted) {
-        Err(Errno::NOENT) => make_directory(wanted, who),
+        Err(Errno::NOENT) if make => make_directory(wanted, who),
         found => found,
     };
     let directory = directory.map_err(|error| failed(text(error)))?;
@@ -225,6 +229,16 @@ fn unmapped(error: Errno, what: &str, id: u32, launch: &Launch, call: &str) -> C
     } else {
         ContainerError::prepare(call)(error)
     }
+}
+
+/// Sets how readily the kernel kills this process for want of memory.
+pub(super) fn oom_score(score: i32) -> Result<(), ContainerError> {
+    let failed = ContainerError::prepare("oom-score-adj");
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::open("/proc/self/oom_score_adj", flags, Mode::empty());
+    rustix::io::write(file.map_err(&failed)?, score.to_string().as_bytes())
+        .map(|_| ())
+        .map_err(failed)
 }
 
 /// Sets the limits that were asked for.

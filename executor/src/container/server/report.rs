@@ -19,14 +19,14 @@ enum Note {
 
 /// The writing end, in the new process.
 #[derive(Debug)]
-pub(super) struct Reporter(pub(super) OwnedFd);
+pub(crate) struct Reporter(pub(crate) OwnedFd);
 
 impl Reporter {
-    pub(super) fn stub(&self, path: &str) {
+    pub(crate) fn stub(&self, path: &str) {
         self.write(&Note::Stub(path.to_owned()));
     }
 
-    pub(super) fn failed(&self, error: ContainerError) {
+    pub(crate) fn failed(&self, error: ContainerError) {
         self.write(&Note::Failed(error));
     }
 
@@ -43,14 +43,14 @@ impl Reporter {
 
 /// The reading end, in the launcher.
 #[derive(Debug)]
-pub(super) struct Report {
+pub(crate) struct Report {
     pipe: Option<std::fs::File>,
     text: Vec<u8>,
 }
 
 impl Report {
     /// `pipe` must not block.
-    pub(super) fn new(pipe: OwnedFd) -> Self {
+    pub(crate) fn new(pipe: OwnedFd) -> Self {
         Self {
             pipe: Some(pipe.into()),
             text: Vec::new(),
@@ -58,12 +58,12 @@ impl Report {
     }
 
     /// What to poll, until the end.
-    pub(super) fn pipe(&self) -> Option<&std::fs::File> {
+    pub(crate) fn pipe(&self) -> Option<&std::fs::File> {
         self.pipe.as_ref()
     }
 
     /// Reads what there is; true when that was the end.
-    pub(super) fn read(&mut self) -> bool {
+    pub(crate) fn read(&mut self) -> bool {
         let Some(pipe) = &mut self.pipe else {
             return false;
         };
@@ -76,7 +76,7 @@ impl Report {
     }
 
     /// The stubs, and why it failed, if it did.
-    pub(super) fn finish(mut self) -> (Vec<String>, Option<ContainerError>) {
+    pub(crate) fn finish(mut self) -> (Vec<String>, Option<ContainerError>) {
         self.read();
         let mut stubs = Vec::new();
         let mut failed = None;
@@ -91,7 +91,7 @@ impl Report {
     }
 
     /// Whether a failure was noted.
-    pub(super) fn has_failed(&self) -> bool {
+    pub(crate) fn has_failed(&self) -> bool {
         self.text
             .split(|byte| *byte == b'\n')
             .any(|line| matches!(serde_json::from_slice(line), Ok(Note::Failed(_))))

@@ -20,22 +20,22 @@ use crate::container::{cgroup, limit};
 
 /// What the launcher knows when it is ready.
 #[derive(Debug)]
-pub(super) struct Launch {
-    pub(super) machine: Machine,
+pub(crate) struct Launch {
+    pub(crate) machine: Machine,
     /// In the order of `/host/0`, `/host/1` …
-    pub(super) host_sources: Vec<PathBuf>,
+    pub(crate) host_sources: Vec<PathBuf>,
     /// What this process has, and can give.
-    pub(super) capabilities: Capabilities,
+    pub(crate) capabilities: Capabilities,
     /// Whether supplementary groups may be set here.
-    pub(super) sets_groups: bool,
+    pub(crate) sets_groups: bool,
     /// How many user ids are mapped here.
-    pub(super) mapped: u64,
+    pub(crate) mapped: u64,
     /// The root of the control groups, where they are one tree of version 2.
-    pub(super) groups: Option<OwnedFd>,
+    pub(crate) groups: Option<OwnedFd>,
     /// The control group of this process in it.
-    pub(super) own_group: String,
+    pub(crate) own_group: String,
     /// What no other launcher is called.
-    pub(super) name: String,
+    pub(crate) name: String,
 }
 
 const DIRECTORIES: [&str; 8] = [
@@ -43,7 +43,7 @@ const DIRECTORIES: [&str; 8] = [
 ];
 
 /// Prepares this process: fixed limits and attributes, then its root.
-pub(super) fn enter(setup: &Setup) -> Result<Launch, ContainerError> {
+pub(crate) fn enter(setup: &Setup) -> Result<Launch, ContainerError> {
     attributes();
     mount_change(
         "/",
@@ -260,7 +260,7 @@ fn mapped(map: &str) -> u64 {
 }
 
 /// Where a host path is in the launcher's root: the tree it is in, and its path in there.
-pub(super) fn host<'p>(announced: &[PathBuf], path: &'p Path) -> Option<(String, &'p Path)> {
+pub(crate) fn host<'p>(announced: &[PathBuf], path: &'p Path) -> Option<(String, &'p Path)> {
     announced
         .iter()
         .enumerate()

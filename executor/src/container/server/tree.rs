@@ -6,13 +6,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
-    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
+    OpenTreeFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen,
+    move_mount, open_tree,
 };
 
 use crate::container::error::ContainerError;
 use crate::container::plan::Machine;
-use crate::container::spec::RootFs;
+use crate::container::spec::{Propagation, RootFs};
 use crate::sys::mount::set_attributes;
 
 /// The most layers that an overlay takes (`OVL_MAX_STACK`).
@@ -55,7 +56,27 @@ pub(super) fn restrict(
     attributes: MountAttrFlags,
     recursive: bool,
 ) -> Result<(), Errno> {
-    set_attributes(tree.as_fd(), u64::from(attributes.bits()), recursive)
+    restrict_with(tree, attributes, Propagation::Private, recursive)
+}
+
+/// As [`restrict`], but for what becomes of mounts made later.
+pub(super) fn restrict_with(
+    tree: &OwnedFd,
+    attributes: MountAttrFlags,
+    propagation: Propagation,
+    recursive: bool,
+) -> Result<(), Errno> {
+    let propagation = match propagation {
+        Propagation::Private => MountPropagationFlags::PRIVATE,
+        Propagation::Slave => MountPropagationFlags::DOWNSTREAM,
+        Propagation::Shared => MountPropagationFlags::SHARED,
+    };
+    set_attributes(
+        tree.as_fd(),
+        u64::from(attributes.bits()),
+        u64::from(propagation.bits()),
+        recursive,
+    )
 }
 
 /// Attaches a tree on top of what `target` is open on.
