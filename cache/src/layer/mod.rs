@@ -30,6 +30,8 @@ use crate::disk::Root;
 pub use entry::{Entry, Kind, TimeRule, Timestamp};
 pub use error::LayerError;
 pub use index::LayerIndex;
+#[cfg(feature = "fuzzing")]
+pub use index::with_checksum;
 pub use new::{Made, NewLayer, Stub};
 pub use tar::{TarOptions, Unpacked, write_tar};
 

@@ -14,6 +14,8 @@ mod auth;
 mod copy;
 pub mod error;
 mod exec;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod git;
 mod http;
 mod images;

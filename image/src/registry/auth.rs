@@ -34,7 +34,7 @@ struct State {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Challenge {
+pub(super) enum Challenge {
     Basic,
     Bearer {
         realm: String,
@@ -258,7 +258,7 @@ fn encode(pairs: &[(&str, &str)]) -> String {
 }
 
 /// The challenge to answer: a token rather than a password.
-fn challenges(headers: &HeaderMap) -> Option<Challenge> {
+pub(super) fn challenges(headers: &HeaderMap) -> Option<Challenge> {
     let mut found = None;
     for value in headers.get_all(header::WWW_AUTHENTICATE) {
         let Ok(text) = value.to_str() else { continue };

@@ -7,6 +7,8 @@
 mod auth;
 mod credentials;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod pull;
 mod push;
 mod request;

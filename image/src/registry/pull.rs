@@ -163,7 +163,8 @@ impl Client {
             let scopes = scope(&image.repository, Access::Pull);
             let ask = Ask::new(Method::GET, url, scopes, what.clone());
             let response = self.ask(&host, &ask)?;
-            let next = text(response.headers(), LINK).and_then(|link| next_page(&host, &link));
+            let next =
+                text(response.headers(), LINK).and_then(|link| next_page(&host.origin, &link));
             let mut bytes = Vec::new();
             let body = response.into_body().into_reader();
             body.take(DOCUMENT_LIMIT)
@@ -204,15 +205,15 @@ fn bare_type(text: &str) -> &str {
 }
 
 /// The address in `<ADDRESS>; rel="next"`, when it is the same registry's.
-fn next_page(host: &Host, link: &str) -> Option<String> {
+pub(super) fn next_page(origin: &str, link: &str) -> Option<String> {
     let (address, relation) = link.strip_prefix('<')?.split_once('>')?;
     if !relation.contains("next") {
         return None;
     }
     if address.starts_with('/') {
-        return Some(format!("{}{address}", host.origin));
+        return Some(format!("{origin}{address}"));
     }
-    let same = address.starts_with(&format!("{}/", host.origin));
+    let same = address.starts_with(&format!("{origin}/"));
     same.then(|| address.to_owned())
 }
 

@@ -5,7 +5,7 @@
 
 mod checkout;
 mod program;
-mod resolve;
+pub(super) mod resolve;
 
 use std::path::Path;
 use std::sync::Arc;

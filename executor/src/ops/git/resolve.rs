@@ -49,7 +49,7 @@ fn is_commit(text: &str) -> bool {
 
 /// The best line of `git ls-remote`: branches before tags, as `git checkout` has it; an annotated
 /// tag stands for its commit.
-fn choose(listed: &str, name: &str) -> Option<Commit> {
+pub(in crate::ops) fn choose(listed: &str, name: &str) -> Option<Commit> {
     let lines: Vec<(&str, &str)> = listed
         .lines()
         .filter_map(|line| line.split_once('\t'))

@@ -4,7 +4,7 @@
 //! unchanged file is asked about and not fetched; with a checksum that is known, not even that.
 
 mod client;
-mod date;
+pub(super) mod date;
 
 use std::path::Path;
 use std::sync::Arc;
