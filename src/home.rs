@@ -58,9 +58,10 @@ impl Home {
         namespace::enter().map_err(|error| namespace_failure(&error))
     }
 
-    /// [Enters](Self::enter) and opens the store.
+    /// [Enters](Self::enter), starts the threads that everything with layers uses, and opens the store.
     pub fn enter_and_open(&self) -> Result<Store, Failure> {
         Self::enter()?;
+        crate::threads::start()?;
         Store::open(StoreOptions::new(&self.root)).map_err(|error| store_failure(&error))
     }
 

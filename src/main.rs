@@ -24,6 +24,7 @@ mod request;
 mod stop;
 mod template;
 mod terminal;
+mod threads;
 mod time;
 
 use std::ffi::OsString;

@@ -21,7 +21,12 @@ impl Attached {
         } else {
             None
         };
-        if let Some(before) = &before {
+        // As it was, should anything fail from here on.
+        let mut attached = Self {
+            before,
+            output: None,
+        };
+        if let Some(before) = &attached.before {
             let mut raw = before.clone();
             raw.make_raw();
             tcsetattr(&stdin, OptionalActions::Now, &raw)?;
@@ -29,7 +34,7 @@ impl Attached {
         resize(master);
         if interactive {
             let mut to = File::from(master.try_clone()?);
-            std::thread::spawn(move || {
+            std::thread::Builder::new().spawn(move || {
                 let mut stdin = std::io::stdin();
                 let mut buffer = [0; 4096];
                 while let Ok(count @ 1..) = stdin.read(&mut buffer) {
@@ -37,10 +42,10 @@ impl Attached {
                         return;
                     }
                 }
-            });
+            })?;
         }
         let mut from = File::from(master.try_clone()?);
-        let output = std::thread::spawn(move || {
+        let output = std::thread::Builder::new().spawn(move || {
             let mut stdout = std::io::stdout();
             let mut buffer = [0; 1 << 14];
             // Reading ends with EIO once the last process that had the other side is gone.
@@ -53,11 +58,9 @@ impl Attached {
                     return;
                 }
             }
-        });
-        Ok(Self {
-            before,
-            output: Some(output),
-        })
+        })?;
+        attached.output = Some(output);
+        Ok(attached)
     }
 
     /// Waits until everything that the container wrote is shown.

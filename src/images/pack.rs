@@ -71,20 +71,23 @@ pub fn pack(
     let next = AtomicUsize::new(0);
     let packed: Vec<OnceLock<Result<Packed, ImagesError>>> =
         snapshot.layers.iter().map(|_| OnceLock::new()).collect();
-    std::thread::scope(|scope| {
-        for _ in 0..snapshot.layers.len().min(LAYERS_AT_ONCE) {
-            scope.spawn(|| {
-                while let Some((position, id)) = numbered(&snapshot.layers, &next) {
-                    let result = one((position, id));
-                    let failed = result.is_err();
-                    // Each position is handed out once.
-                    let _ = packed[position].set(result);
-                    if failed {
-                        next.store(snapshot.layers.len(), Ordering::Relaxed);
-                    }
-                }
-            });
+    let work = || {
+        while let Some((position, id)) = numbered(&snapshot.layers, &next) {
+            let result = one((position, id));
+            let failed = result.is_err();
+            // Each position is handed out once.
+            let _ = packed[position].set(result);
+            if failed {
+                next.store(snapshot.layers.len(), Ordering::Relaxed);
+            }
         }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..snapshot.layers.len().min(LAYERS_AT_ONCE) {
+            // Where there is no thread to be had, those that there are pack all of them.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, work);
+        }
+        work();
     });
     // A layer that nobody came to stands behind one that failed.
     packed

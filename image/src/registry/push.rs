@@ -63,25 +63,28 @@ impl Client {
             .collect();
         let next = AtomicUsize::new(0);
         let failed = Mutex::new(None);
-        thread::scope(|scope| {
-            for _ in 0..jobs.clamp(1, blobs.len().max(1)) {
-                scope.spawn(|| {
-                    while let Some(blob) = blobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        event(blob, PushEvent::Started);
-                        let sent = |bytes| event(blob, PushEvent::Sent(bytes));
-                        let from = mount(blob);
-                        match self.push_blob(image, blob, source, from.as_deref(), &sent) {
-                            Ok(pushed) => event(blob, PushEvent::Done(pushed)),
-                            Err(error) => {
-                                next.store(blobs.len(), Ordering::Relaxed);
-                                if let Ok(mut failed) = failed.lock() {
-                                    failed.get_or_insert(error);
-                                }
-                            }
+        let push = || {
+            while let Some(blob) = blobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                event(blob, PushEvent::Started);
+                let sent = |bytes| event(blob, PushEvent::Sent(bytes));
+                let from = mount(blob);
+                match self.push_blob(image, blob, source, from.as_deref(), &sent) {
+                    Ok(pushed) => event(blob, PushEvent::Done(pushed)),
+                    Err(error) => {
+                        next.store(blobs.len(), Ordering::Relaxed);
+                        if let Ok(mut failed) = failed.lock() {
+                            failed.get_or_insert(error);
                         }
                     }
-                });
+                }
             }
+        };
+        thread::scope(|scope| {
+            for _ in 1..jobs.clamp(1, blobs.len().max(1)) {
+                // Where there is no thread to be had, those that there are push all of them.
+                let _ = thread::Builder::new().spawn_scoped(scope, push);
+            }
+            push();
         });
         if let Ok(Some(error)) = failed.into_inner() {
             return Err(error);

@@ -83,9 +83,19 @@ pub(super) fn with_fillers(
     let (jobs, waiting) = bounded(WAITING);
     let (done, filled) = unbounded();
     std::thread::scope(|scope| {
+        let mut started = 0;
         for _ in 0..threads {
             let (waiting, done) = (waiting.clone(), done.clone());
-            scope.spawn(move || work(root, &waiting, &done));
+            let spawned = std::thread::Builder::new()
+                .spawn_scoped(scope, move || work(root, &waiting, &done));
+            match spawned {
+                Ok(_) => started += 1,
+                // Those that there are fill all of them.
+                Err(_) if started > 0 => break,
+                Err(error) => {
+                    return Err(LayerError::io("start a thread for", root.join(b""))(error));
+                }
+            }
         }
         drop(waiting);
         read(&Filler { root, jobs, done })?;

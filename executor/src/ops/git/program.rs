@@ -151,7 +151,7 @@ impl<'a> Git<'a> {
             _ => broken(error),
         })?;
         let reader = |stream: Option<Box<dyn Read + Send>>| {
-            std::thread::spawn(move || {
+            std::thread::Builder::new().spawn(move || {
                 let mut bytes = Vec::new();
                 if let Some(mut stream) = stream {
                     // What cannot be read shows in the exit status.
@@ -163,6 +163,15 @@ impl<'a> Git<'a> {
         };
         let out = reader(child.stdout.take().map(|s| Box::new(s) as _));
         let err = reader(child.stderr.take().map(|s| Box::new(s) as _));
+        let (out, err) = match (out, err) {
+            (Ok(out), Ok(err)) => (out, err),
+            (Err(error), _) | (_, Err(error)) => {
+                // One that has ended needs no killing.
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(broken(error));
+            }
+        };
         let mut cancelled = false;
         let status = loop {
             if let Some(status) = child.try_wait().map_err(broken)? {

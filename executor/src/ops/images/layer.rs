@@ -46,7 +46,7 @@ impl Fetch<'_> {
         let from = if stored { &own } else { self.source };
         let (sender, receiver) = bounded(AHEAD);
         std::thread::scope(|scope| {
-            let fetching = scope.spawn(|| -> io::Result<()> {
+            let fetch = || -> io::Result<()> {
                 let mut tee = Tee {
                     inner: from.open(self.descriptor)?,
                     next: Some(sender),
@@ -60,17 +60,21 @@ impl Fetch<'_> {
                     BlobSink::put(&blobs, Some(&digest), &mut tee)?;
                 }
                 Ok(())
-            });
+            };
+            let failed = |source| OpError::ImageLayer {
+                image: self.op.reference.clone(),
+                layer: digest,
+                source,
+            };
+            let fetching = std::thread::Builder::new()
+                .spawn_scoped(scope, fetch)
+                .map_err(failed)?;
             let unpacked = self.unpack(receiver);
             let fetched = fetching
                 .join()
                 .unwrap_or_else(|_| Err(io::Error::other("the fetching thread panicked")));
             // What is wrong with the blob explains what is wrong with its content.
-            fetched.map_err(|source| OpError::ImageLayer {
-                image: self.op.reference.clone(),
-                layer: digest,
-                source,
-            })?;
+            fetched.map_err(failed)?;
             let (new, unpacked, found) = unpacked?;
             if found != self.diff_id.0 {
                 return Err(self.op.lies(format!(

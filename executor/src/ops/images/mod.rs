@@ -69,36 +69,39 @@ pub(super) fn run(
         }
     };
     let failed = || job.cancel.is_cancelled() || lock().2.is_some();
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                while let Some(position) = next() {
-                    let fetch = layer::Fetch {
-                        executor,
-                        job,
-                        op,
-                        source: &source,
-                        descriptor: &descriptors[position],
-                        diff_id: &op.diff_ids[position],
-                        stopped: &failed,
-                    };
-                    let got = fetch.run().and_then(|(new, unpacked)| {
-                        if !unpacked.fits_everywhere() {
-                            return Ok(Got::Waiting(new, unpacked));
-                        }
-                        let below = View::default();
-                        let layer = new.commit_unpacked(&below, op.diff_ids[position], unpacked)?;
-                        Ok(Got::Layer(Arc::new(layer)))
-                    });
-                    match got {
-                        Ok(got) => lock().1[position] = got,
-                        Err(error) => {
-                            lock().2.get_or_insert(error);
-                        }
-                    }
+    let work = || {
+        while let Some(position) = next() {
+            let fetch = layer::Fetch {
+                executor,
+                job,
+                op,
+                source: &source,
+                descriptor: &descriptors[position],
+                diff_id: &op.diff_ids[position],
+                stopped: &failed,
+            };
+            let got = fetch.run().and_then(|(new, unpacked)| {
+                if !unpacked.fits_everywhere() {
+                    return Ok(Got::Waiting(new, unpacked));
                 }
+                let below = View::default();
+                let layer = new.commit_unpacked(&below, op.diff_ids[position], unpacked)?;
+                Ok(Got::Layer(Arc::new(layer)))
             });
+            match got {
+                Ok(got) => lock().1[position] = got,
+                Err(error) => {
+                    lock().2.get_or_insert(error);
+                }
+            }
         }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..workers {
+            // Where there is no thread to be had, those that there are do it all.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, work);
+        }
+        work();
     });
     let (_, layers, error) = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
     if job.cancel.is_cancelled() {
