@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use image::http::{blotted, masked};
 
 /// Whose fault it is; decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -222,7 +223,7 @@ pub fn render_warning(
         .with_name(Some("warning"))
         .primary_title(format!("{}: {}", warning.rule, warning.message));
     let group = title.element(
-        Snippet::source(&*source.text)
+        Snippet::source(blotted(&source.text))
             .path(&*source.path)
             .annotation(annotation),
     );
@@ -268,7 +269,7 @@ pub fn render(failure: &Failure, colour: bool) -> String {
 }
 
 fn render_one(failure: &Failure, renderer: &Renderer) -> String {
-    let title = Level::ERROR.primary_title(&*failure.title);
+    let title = Level::ERROR.primary_title(masked(&failure.title));
     let mut group = match &failure.frame {
         Some(frame) => {
             let (start, length) = (
@@ -278,7 +279,7 @@ fn render_one(failure: &Failure, renderer: &Renderer) -> String {
             let span = start..frame.span.end.clamp(start, length);
             let annotation = AnnotationKind::Primary.span(span).label(&*frame.label);
             title.element(
-                Snippet::source(&*frame.source.text)
+                Snippet::source(blotted(&frame.source.text))
                     .path(&*frame.source.path)
                     .annotation(annotation),
             )
@@ -286,7 +287,7 @@ fn render_one(failure: &Failure, renderer: &Renderer) -> String {
         None => Group::with_title(title),
     };
     for cause in &failure.causes {
-        group = group.element(Level::NOTE.with_name("because").message(&**cause));
+        group = group.element(Level::NOTE.with_name("because").message(masked(cause)));
     }
     if let Some(file) = &failure.log_file {
         group = group.element(

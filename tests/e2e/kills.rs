@@ -64,7 +64,7 @@ pub fn project() -> Option<Place> {
 /// Words of a build that does all of its work in this round.
 pub fn words(place: &Place, round: &str) -> Vec<String> {
     // Another file each round, so that contexts are copied too.
-    place.write("many/0/round", &format!("{round:>8}\n"));
+    place.write("many/0/round", &format!("{round:>12}\n"));
     vec![
         "build".into(),
         "--progress=plain".into(),
@@ -101,7 +101,7 @@ pub fn builds_right(place: &Place, round: &str) {
     let many: usize = (0..300)
         .map(|number: usize| number.to_string().len() + 1)
         .sum();
-    assert_eq!(read("from/count"), format!("{}\n{round}\n", many + 9));
+    assert_eq!(read("from/count"), format!("{}\n{round}\n", many + 13));
     assert_eq!(read("number"), "11\n");
     for number in 0..300 {
         assert_eq!(

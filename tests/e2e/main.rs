@@ -17,6 +17,7 @@ mod images;
 mod injections;
 mod kills;
 mod leases;
+mod logins;
 mod many;
 mod outputs;
 mod place;

@@ -9,6 +9,7 @@ use std::process::{Child, Command};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::error::ContainerError;
@@ -18,6 +19,12 @@ use super::wire::{self, Request, Setup};
 
 /// The hidden first argument that makes this program a launcher.
 pub const LAUNCHER_ARGUMENT: &str = "rbuild-launcher";
+
+/// How long the kernel may take to close one socket of a dead process after another.
+const CLOSING: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 500_000_000,
+};
 
 /// What a launcher is started with.
 #[derive(Debug, Clone)]
@@ -170,8 +177,18 @@ impl Launcher {
     }
 
     /// Waits until a launcher that has ended is gone with all its containers: the kernel ends those
-    /// after it has closed the sockets, which [`ContainerError::LauncherEnded`] is known by.
+    /// after it has closed the sockets, which [`ContainerError::LauncherEnded`] is known by. Comes
+    /// back soon from one that lives.
     pub fn bury(&self) {
+        let control = self.control();
+        let mut fds = [PollFd::new(&*control, PollFlags::IN)];
+        // it says nothing on this socket any more: what can be read is the end
+        if matches!(poll(&mut fds, Some(&CLOSING)), Ok(1..)) {
+            self.reap();
+        }
+    }
+
+    fn reap(&self) {
         let mut process = self
             .process
             .lock()
@@ -191,7 +208,7 @@ impl Drop for Launcher {
     fn drop(&mut self) {
         // either call fails only when the launcher is gone already
         let _ = self.control().shutdown(std::net::Shutdown::Both);
-        self.bury();
+        self.reap();
     }
 }
 

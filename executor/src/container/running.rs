@@ -1,7 +1,7 @@
 //! A container that runs: its output, its end, and how to end it. Knows one socket and two pipes.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -227,8 +227,14 @@ impl Running {
     /// The next reply; descriptors are put where they belong.
     fn next(&mut self) -> Result<Reply, ContainerError> {
         let frame = wire::receive(&self.conversation)
-            .ok()
-            .flatten()
+            .map_err(|error| match error.kind() {
+                ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset => {
+                    ContainerError::LauncherEnded
+                }
+                _ => ContainerError::Protocol {
+                    why: error.to_string(),
+                },
+            })?
             .ok_or(ContainerError::LauncherEnded)?;
         let reply = frame.parse()?;
         if let Reply::Opened { terminal } = reply {

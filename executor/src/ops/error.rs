@@ -163,7 +163,7 @@ pub enum OpError {
     #[error(transparent)]
     NoHostGateway(#[from] crate::container::hosts::NoHostGateway),
     /// A repository could not be had.
-    #[error("git {url}: {reason}")]
+    #[error("git {}: {reason}", image::http::masked(url))]
     Git {
         /// Which.
         url: String,
@@ -174,7 +174,7 @@ pub enum OpError {
     #[error(transparent)]
     Fetch(#[from] image::http::HttpError),
     /// A URL could not be had.
-    #[error("{url}: {reason}")]
+    #[error("{}: {reason}", image::http::shown_url(url))]
     Http {
         /// Which.
         url: String,

@@ -1,6 +1,7 @@
 //! COPY and ADD: files of the context, of stages, of images and of URLs, and those that stand in
 //! the Dockerfile.
 
+use image::http::masked;
 use solver::op::{CopyOp, CopySource, HttpOp, InlineFile, ModeChange, Op, Unpack};
 use solver::selector::{Purpose, Selector};
 use solver::{Vertex, VertexId};
@@ -36,9 +37,10 @@ impl Work<'_, '_> {
     ) -> Result<(), PlanError> {
         let expanded = self.expand_copy(copy)?;
         check_checksum(&expanded, is_add)?;
-        let name = self.shown(instruction);
+        // The reference shows passwords in URLs to whoever has the image; we show them to nobody.
+        let name = masked(&self.shown(instruction)).into_owned();
         let numbered = self.numbered(&name);
-        let created_by = history_text(copy, &expanded, is_add);
+        let created_by = masked(&history_text(copy, &expanded, is_add)).into_owned();
 
         let link = copy.link && expanded.mode.is_none();
         let below = if link {

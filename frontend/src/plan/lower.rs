@@ -244,6 +244,7 @@ impl<'a> Lowering<'a> {
                         file_name: "context".to_owned(),
                     }),
                 };
+                let url = image::http::masked(url);
                 Ok(self.plain(op, format!("[context {}] {url}", found.name)))
             }
             _ => {

@@ -84,7 +84,7 @@ pub(crate) fn is_worth_retrying(error: &ureq::Error) -> bool {
 
 /// An address for a message: without the query, which may hold a signature, and without
 /// credentials.
-pub(crate) fn shown_url(url: &str) -> String {
+pub fn shown_url(url: &str) -> String {
     let url = url.split(['?', '#']).next().unwrap_or_default();
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();

@@ -3,15 +3,18 @@
 
 mod agent;
 mod certificates;
+mod login;
 mod retry;
 
 use std::io::Read;
 
 use ureq::http::{HeaderMap, Request, StatusCode, header};
 
-pub(crate) use agent::{Trust, agent, is_loopback, is_worth_retrying, shown_url};
+pub use agent::shown_url;
+pub(crate) use agent::{Trust, agent, is_loopback, is_worth_retrying};
 pub(crate) use certificates::has_own as has_own_certificates;
 pub use certificates::{CertificateError, DIRECTORIES as CERTIFICATE_DIRECTORIES};
+pub use login::{blotted, masked, split_login, without_password};
 pub(crate) use retry::{Attempts, is_passing, retry_after};
 pub use retry::{Cancel, Cancelled, RetryPolicy};
 

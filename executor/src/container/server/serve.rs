@@ -119,8 +119,14 @@ fn accept(
     launch: &Launch,
     filters: &mut Filters,
 ) -> Option<Container> {
-    let frame = wire::receive(&conversation).ok().flatten()?;
-    match start(frame, number, launch, filters) {
+    let started = match wire::receive(&conversation) {
+        Ok(None) => return None,
+        Ok(Some(frame)) => start(frame, number, launch, filters),
+        Err(error) => Err(ContainerError::Protocol {
+            why: error.to_string(),
+        }),
+    };
+    match started {
         Ok(mut container) => {
             let (terminal, listeners) = std::mem::take(&mut container.opened);
             if terminal.is_some() || !listeners.is_empty() {

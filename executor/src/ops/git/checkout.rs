@@ -64,7 +64,7 @@ fn fetch_into(git: &Git<'_>, commit: &Commit, root: &Path) -> Result<(), OpError
     fs::create_dir(root).map_err(|e| OpError::io("make", root.as_os_str().as_bytes(), e))?;
     let run = |arguments: &[&str]| git.run(DIRECTORY, arguments);
     run(&["init", "-q", "--template="])?;
-    run(&["remote", "add", "--", "origin", git.url])?;
+    run(&["remote", "add", "--", "origin", &git.url])?;
     fetch(&run, commit)
 }
 

@@ -40,6 +40,7 @@ pub(super) fn snapshot(
     let git = Git::new(&op.url, staging.path(), executor, cancel)?;
     let commit = resolve::resolve(&git, op)?;
     let question = encode(&GitOp {
+        url: git.url.to_string(),
         reference: commit.id.clone(),
         checksum: None,
         ..op.clone()

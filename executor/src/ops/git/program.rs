@@ -1,12 +1,14 @@
 //! Runs the `git` program: with nothing of the user's configuration, without questions, and with
 //! no word of a Dockerfile in a place where it could be taken for an option.
 
+use std::borrow::Cow;
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use image::http::{split_login, without_password};
 use solver::Cancel;
 
 use crate::ops::Executor;
@@ -56,14 +58,27 @@ const CONFIG: [(&str, &str); 16] = [
     ("advice.detachedHead", "false"),
 ];
 
+/// A header that is sent to addresses that begin with something.
+struct Header {
+    scope: String,
+    value: String,
+}
+
+/// Scheme and host of an address.
+fn origin(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    let end = url[host..].find('/').map_or(url.len(), |at| host + at);
+    &url[..end]
+}
+
 /// The program, for one remote.
 pub struct Git<'a> {
-    /// The remote.
-    pub url: &'a str,
+    /// The remote, without user and password: it becomes an argument, and a line of `.git/config`.
+    pub url: Cow<'a, str>,
     directory: &'a Path,
     cancel: &'a Cancel,
     /// Header that authorizes at the remote, never in an argument.
-    header: Option<String>,
+    header: Option<Header>,
     agent: Option<&'a Path>,
 }
 
@@ -81,11 +96,26 @@ impl<'a> Git<'a> {
                 reason: "this is no address of a repository".to_owned(),
             });
         }
+        let is_http = url.starts_with("http://") || url.starts_with("https://");
+        let (url, login) = if is_http {
+            split_login(url)
+        } else {
+            (without_password(url), None)
+        };
+        let login = login.map(|login| Header {
+            // As if they stood in the addresses of its submodules too, which may be relative.
+            scope: origin(&url).to_owned(),
+            value: format!("Authorization: {login}"),
+        });
+        let header = executor.git_header(&url)?.map(|value| Header {
+            scope: url.to_string(),
+            value,
+        });
         Ok(Self {
             url,
             directory,
             cancel,
-            header: executor.git_header(url)?,
+            header: header.or(login),
             agent: executor
                 .options
                 .ssh_agents
@@ -123,8 +153,8 @@ impl<'a> Git<'a> {
             .map(|(name, value)| ((*name).to_owned(), *value))
             .chain(
                 self.header
-                    .as_deref()
-                    .map(|header| (format!("http.{}.extraHeader", self.url), header)),
+                    .as_ref()
+                    .map(|header| (format!("http.{}.extraHeader", header.scope), &*header.value)),
             );
         let mut count = 0;
         for (name, value) in config {
@@ -139,7 +169,7 @@ impl<'a> Git<'a> {
     /// A refusal of this remote.
     pub fn refused(&self, reason: impl Into<String>) -> OpError {
         OpError::Git {
-            url: self.url.to_owned(),
+            url: self.url.to_string(),
             reason: reason.into(),
         }
     }

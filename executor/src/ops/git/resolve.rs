@@ -28,7 +28,7 @@ pub fn resolve(git: &Git<'_>, op: &GitOp) -> Result<Commit, OpError> {
         }
         let name = if wanted.is_empty() { "HEAD" } else { wanted };
         let peeled = format!("{name}^{{}}");
-        let listed = git.run(".", &["ls-remote", "--", git.url, name, &peeled])?;
+        let listed = git.run(".", &["ls-remote", "--", &git.url, name, &peeled])?;
         choose(&String::from_utf8_lossy(&listed), name)
             .ok_or_else(|| git.refused(format!("repository does not contain ref {name}")))?
     };

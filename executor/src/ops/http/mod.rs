@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use cache::{Entry, Snapshot, TimeRule, Timestamp, View};
 use image::Digest;
+use image::http::split_login;
 use serde::{Deserialize, Serialize};
 use solver::op::HttpOp;
 use solver::{Cancel, ContentDigest, Output};
@@ -81,11 +82,12 @@ pub(super) fn modified(
     Ok(file.and_then(archive::newest))
 }
 
-/// What a download is remembered by.
+/// What a download is remembered by: not by who asked for it, which is no business of the store's.
 fn question(op: &HttpOp) -> Result<String, OpError> {
     encode(&HttpOp {
         checksum: None,
-        ..op.clone()
+        url: split_login(&op.url).0.into_owned(),
+        file_name: op.file_name.clone(),
     })
 }
 
@@ -99,10 +101,11 @@ fn fetch(
     let layer = executor.store().new_layer()?;
     let mut tree = Tree::new(Arc::new(View::new(Vec::new())), layer);
     let spool = tree.spool_path();
+    let (url, login) = split_login(&op.url);
     let answer = client::get(
         Download {
-            url: op.url.clone(),
-            authorization: executor.http_authorization(&op.url)?,
+            authorization: executor.http_authorization(&url)?.or(login),
+            url: url.into_owned(),
             validators: memo.as_ref().map(|memo| memo.validators.clone()),
             into: spool.clone(),
         },
