@@ -4,11 +4,20 @@
 //! and polls meanwhile, and [`Settings`] is what others read of it. This module knows no row of the
 //! store and no container's process.
 
+mod bridge;
+mod doors;
 mod error;
+mod filter;
+mod link;
 mod namespace;
+mod netlink;
+mod passage;
 mod plan;
+mod proxy;
+mod rules;
 mod up;
 
+pub use bridge::{bridge_and_others, occupied, sweep};
 pub use error::NetworkError;
 pub use plan::{Bridged, Interface, Pasta, Plan, Protocol, Publish, Settings};
 pub use up::{Place, Up, clear, new_namespace, set_up};

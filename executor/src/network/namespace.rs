@@ -40,3 +40,10 @@ pub(super) fn within<T, E: From<Errno>>(
 fn enter(namespace: impl AsFd) -> Result<(), Errno> {
     move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
 }
+
+/// Shuts IPv6 in the namespace of this thread, as docker does in a network that has none. A kernel
+/// without it has nothing to shut.
+pub(super) fn no_ipv6() {
+    let _ = std::fs::write("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1");
+    let _ = std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+}

@@ -92,6 +92,10 @@ pub struct Publish {
     pub host: IpAddr,
     /// The host's port; 0 for any that is free.
     pub host_port: u16,
+    /// The last port that will do when `host_port` and those after it are taken; 0 when only
+    /// `host_port` will do.
+    #[serde(default)]
+    pub host_last: u16,
 }
 
 /// What is spoken on a port.
@@ -165,6 +169,7 @@ mod tests {
                 protocol: Protocol::Tcp,
                 host: IpAddr::V4(Ipv4Addr::LOCALHOST),
                 host_port: 8080,
+                host_last: 0,
             }],
         };
         settings.write(folder.path()).unwrap();

@@ -7,8 +7,18 @@ use std::time::Duration;
 
 use rustix::event::PollFlags;
 
+use super::bridge;
+use super::doors;
 use super::error::NetworkError;
-use super::plan::{Interface, Plan, Settings};
+use super::filter::Table;
+use super::link::Links;
+use super::namespace::within;
+use super::plan::{Bridged, Interface, Plan, Settings};
+use super::proxy::Proxy;
+use super::rules;
+
+/// The number of loopback in every namespace.
+const LOOPBACK: u32 = 1;
 
 /// Where things are, seen from the monitor.
 #[derive(Debug, Clone)]
@@ -24,7 +34,12 @@ pub struct Place {
 #[derive(Debug)]
 pub struct Up {
     namespace: Option<OwnedFd>,
+    place: Place,
+    /// As they are called inside, in the order in which they were connected.
+    interfaces: Vec<(String, Interface)>,
     settings: Settings,
+    table: Option<Table>,
+    proxy: Proxy,
 }
 
 /// Makes a network namespace, and leaves this thread in the one where it was.
@@ -41,17 +56,47 @@ pub fn new_namespace() -> Result<OwnedFd, NetworkError> {
 /// # Errors
 /// Why not; then nothing is left.
 pub fn set_up(plan: &Plan, namespace: Option<OwnedFd>, place: &Place) -> Result<Up, NetworkError> {
-    let _ = (plan, place);
-    Ok(Up {
+    let mut up = Up {
         namespace,
+        place: place.clone(),
+        interfaces: Vec::new(),
         settings: Settings::default(),
-    })
+        table: None,
+        proxy: Proxy::default(),
+    };
+    if let Some(namespace) = &up.namespace {
+        within(namespace, || {
+            Links::open()?.raise(LOOPBACK)?;
+            super::namespace::no_ipv6();
+            Ok(())
+        })
+        .map_err(NetworkError::refused("raising loopback"))?;
+    }
+    match plan {
+        Plan::Host | Plan::None | Plan::Of { .. } => {}
+        Plan::Bridge(plan) => up.bridge(plan)?,
+        Plan::Pasta(_) => {
+            return Err(NetworkError::Pasta {
+                why: "not there yet".to_owned(),
+            });
+        }
+    }
+    up.tell()?;
+    Ok(up)
 }
 
 /// Removes what a network with this plan may have left whose process was killed: called by whoever
 /// outlives it, with the host's network; does no harm to others on the same bridge.
 pub fn clear(plan: &Plan, place: &Place) {
-    let _ = (plan, place);
+    // those connected later are in the settings alone
+    let settings = Settings::read(&place.folder).unwrap_or_default();
+    if let Plan::Bridge(plan) = plan {
+        Table::remove(&rules::table(&plan.container));
+        for interface in plan.interfaces.iter().chain(&settings.interfaces) {
+            bridge::detach(&place.store, interface);
+        }
+    }
+    let _ = std::fs::remove_file(place.folder.join(Settings::FILE));
 }
 
 impl Up {
@@ -67,29 +112,37 @@ impl Up {
 
     /// What to poll, and for what. The answer changes with each call of [`ready`](Self::ready).
     pub fn descriptors(&self) -> Vec<(BorrowedFd<'_>, PollFlags)> {
-        Vec::new()
+        let mut list = Vec::new();
+        self.proxy.descriptors(&mut list);
+        list
     }
 
     /// When to call [`tick`](Self::tick) at the latest; none when there is nothing to wait for.
     pub fn timeout(&self) -> Option<Duration> {
-        None
+        self.proxy.timeout()
     }
 
     /// Does what can be done now for a descriptor that became ready. Never blocks.
     pub fn ready(&mut self, fd: RawFd) {
-        let _ = fd;
+        self.proxy.ready(fd);
     }
 
     /// Forgets what has waited too long.
-    pub fn tick(&mut self) {}
+    pub fn tick(&mut self) {
+        self.proxy.tick();
+    }
 
     /// Connects the running container to one more network, as the next `ethN`.
     ///
     /// # Errors
     /// Why not; then nothing is changed.
     pub fn connect(&mut self, interface: &Interface) -> Result<(), NetworkError> {
-        self.settings.interfaces.push(interface.clone());
-        Ok(())
+        self.attach(interface)?;
+        let result = self.lead().and_then(|()| self.tell());
+        if result.is_err() {
+            let _ = self.disconnect(&interface.network_id);
+        }
+        result
     }
 
     /// Takes the running container off the network with this id.
@@ -98,14 +151,96 @@ impl Up {
     /// [`NetworkError::NotConnected`].
     pub fn disconnect(&mut self, network_id: &str) -> Result<(), NetworkError> {
         let at = self
-            .settings
             .interfaces
             .iter()
-            .position(|interface| interface.network_id == network_id)
+            .position(|(_, interface)| interface.network_id == network_id)
             .ok_or_else(|| NetworkError::NotConnected {
                 network: network_id.to_owned(),
             })?;
-        self.settings.interfaces.remove(at);
+        let (_, interface) = self.interfaces.remove(at);
+        bridge::detach(&self.place.store, &interface);
+        self.lead()?;
+        self.tell()
+    }
+
+    fn bridge(&mut self, plan: &Bridged) -> Result<(), NetworkError> {
+        let doors = doors::take(&plan.publish)?;
+        self.proxy = Proxy::new(doors, None);
+        let table = Table::open(&rules::table(&plan.container));
+        self.table = Some(table.map_err(NetworkError::refused("netlink for the filter"))?);
+        for interface in &plan.interfaces {
+            self.attach(interface)?;
+        }
+        self.lead()
+    }
+
+    /// Puts one more interface into the namespace.
+    fn attach(&mut self, interface: &Interface) -> Result<(), NetworkError> {
+        let Some(namespace) = &self.namespace else {
+            return Err(NetworkError::NotConnected {
+                network: interface.network.clone(),
+            });
+        };
+        let free = (0..)
+            .map(|number| format!("eth{number}"))
+            .find(|name| self.interfaces.iter().all(|(other, _)| other != name));
+        let name = free.unwrap_or_default();
+        bridge::attach(&self.place.store, interface, &name, namespace.as_fd())?;
+        self.interfaces.push((name, interface.clone()));
         Ok(())
+    }
+
+    /// Makes route, filter and proxy what the interfaces want.
+    fn lead(&mut self) -> Result<(), NetworkError> {
+        let interfaces: Vec<Interface> = self
+            .interfaces
+            .iter()
+            .map(|(_, interface)| interface.clone())
+            .collect();
+        let out = interfaces.iter().find(|interface| !interface.internal);
+        if let (Some(out), Some(namespace)) = (out, &self.namespace) {
+            within(namespace, || Links::open()?.add_default_route(out.gateway))
+                .map_err(NetworkError::refused("the default route"))?;
+        }
+        let target = out.or(interfaces.first());
+        self.proxy.turn(target.map(|interface| interface.address));
+        let published = self.proxy.published();
+        if let Some(table) = &mut self.table {
+            table
+                .set(&rules::chains(&interfaces, out, &published))
+                .map_err(lacking)?;
+        }
+        self.settings = Settings {
+            interfaces,
+            published,
+        };
+        Ok(())
+    }
+
+    fn tell(&self) -> Result<(), NetworkError> {
+        self.settings
+            .write(&self.place.folder)
+            .map_err(|error| NetworkError::Refused {
+                what: "saying which network there is".to_owned(),
+                cause: error.into(),
+            })
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        for (_, interface) in &self.interfaces {
+            bridge::detach(&self.place.store, interface);
+        }
+    }
+}
+
+fn lacking(cause: rustix::io::Errno) -> NetworkError {
+    NetworkError::Lacking {
+        what: "rules of the packet filter (nftables)".to_owned(),
+        cause: cause.into(),
+        cure: "load the kernel's modules `nf_tables`, `nft_chain_nat` and `nft_masq`, or use \
+               --network host or none"
+            .to_owned(),
     }
 }
