@@ -26,6 +26,10 @@ pub(crate) struct Inventory {
     pub(crate) blobs: HashSet<Digest>,
     /// Blobs that are compressed forms of layers.
     pub(crate) forms: Vec<(LayerId, Digest)>,
+    /// The blobs that there are, with their sizes.
+    pub(crate) blob_sizes: HashMap<Digest, u64>,
+    /// Records of builds that the user keeps.
+    pub(crate) kept: HashSet<CacheKey>,
     pub(crate) mounts: Vec<MountRow>,
     pub(crate) contexts: Vec<ContextFile>,
 }
@@ -141,6 +145,8 @@ impl Inventory {
             pinned,
             blobs,
             forms,
+            blob_sizes: blob_sizes(store),
+            kept: kept(store),
             mounts,
             contexts: contexts(store),
         })
@@ -156,6 +162,11 @@ impl Inventory {
 
     pub(crate) fn image_bytes(&self) -> u64 {
         self.image_layers.iter().map(|id| self.layer_size(id)).sum()
+    }
+
+    /// Whether an image or a living process needs a blob, whichever layers there are.
+    pub(crate) fn keeps_blob(&self, blob: &Digest) -> bool {
+        self.blobs.contains(blob) || self.pinned.contains(&blob.to_string())
     }
 
     pub(crate) fn mount_bytes(&self) -> u64 {
@@ -197,7 +208,7 @@ impl Inventory {
                 description: record.name.clone(),
                 unique: if alone { size } else { 0 },
                 shared: if alone { 0 } else { size },
-                in_use: top.is_some_and(|id| self.is_needed(id)),
+                in_use: self.kept.contains(&record.key) || top.is_some_and(|id| self.is_needed(id)),
                 created: record.created,
                 used: record.used,
                 uses: record.uses,
@@ -228,6 +239,31 @@ impl Inventory {
         });
         records.chain(mounts).chain(contexts).collect()
     }
+}
+
+/// Sizes of all blobs. What is not named as one is none.
+fn blob_sizes(store: &Store) -> HashMap<Digest, u64> {
+    std::fs::read_dir(store.blobs_dir())
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let digest = format!("sha256:{name}").parse().ok()?;
+            Some((digest, entry.metadata().ok()?.blocks() * 512))
+        })
+        .collect()
+}
+
+/// Keys of the steps of kept builds. A history that cannot be read keeps nothing.
+fn kept(store: &Store) -> HashSet<CacheKey> {
+    let builds = store.builds().unwrap_or_default();
+    builds
+        .into_iter()
+        .filter(|build| build.kept)
+        .flat_map(|build| build.steps)
+        .filter_map(|step| step.key)
+        .collect()
 }
 
 fn contexts(store: &Store) -> Vec<ContextFile> {

@@ -49,8 +49,8 @@ pub struct Pruned {
 }
 
 impl Store {
-    /// Removes what the options ask for and nobody needs: pins of living processes, images and
-    /// containers keep what they name. Works on a full disk.
+    /// Removes what the options ask for and nobody needs: pins of living processes, images,
+    /// containers and kept builds keep what they name. Works on a full disk.
     pub fn prune(&self, options: &PruneOptions) -> Result<Pruned, StoreError> {
         if options.dry_run {
             self.measure()?;
@@ -80,7 +80,7 @@ impl Store {
     }
 
     /// Removes images without a tag, or with `all` those that no container uses, if they were made
-    /// longer ago than `until`. Their files go with [`collect_garbage`](Self::collect_garbage).
+    /// longer ago than `until` and by no build that is kept. Their files go with [`collect_garbage`](Self::collect_garbage).
     pub fn prune_images(
         &self,
         all: bool,
@@ -89,8 +89,15 @@ impl Store {
     ) -> Result<Vec<StoredImage>, StoreError> {
         let before = now() - until.unwrap_or_default().as_secs() as i64;
         let mut gone = self.images()?;
+        let kept: HashSet<Digest> = self
+            .builds()?
+            .into_iter()
+            .filter(|build| build.kept)
+            .filter_map(|build| build.image)
+            .collect();
         gone.retain(|image| {
-            (all || image.tags().next().is_none())
+            !kept.contains(&image.manifest)
+                && (all || image.tags().next().is_none())
                 && image.created <= before
                 && users(image).is_none()
         });
@@ -191,9 +198,8 @@ impl Store {
             let name = format!("sha256:{}", name.to_string_lossy());
             // What is not a blob is not ours to remove.
             if let Ok(digest) = name.parse::<Digest>()
-                && !inventory.blobs.contains(&digest)
+                && !inventory.keeps_blob(&digest)
                 && !forms.contains(&digest)
-                && !inventory.pinned.contains(&name)
             {
                 idle.push(digest);
             }

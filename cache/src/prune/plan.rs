@@ -1,5 +1,8 @@
 //! What goes, decided from an inventory alone: no row and no file is looked at.
 
+use std::collections::HashMap;
+
+use image::Digest;
 use solver::CacheKey;
 
 use super::filter::PruneOptions;
@@ -44,6 +47,53 @@ impl Candidate<'_> {
     }
 }
 
+/// The blobs that are not garbage: those of images, and the compressed forms of layers.
+struct Forms<'a> {
+    inventory: &'a Inventory,
+    of: HashMap<&'a LayerId, Vec<&'a Digest>>,
+    /// How many layers that stay have each blob as a form.
+    uses: HashMap<&'a Digest, usize>,
+    /// Bytes of all of them.
+    bytes: u64,
+}
+
+impl<'a> Forms<'a> {
+    fn new(inventory: &'a Inventory, references: &HashMap<&LayerId, usize>) -> Self {
+        let mut forms = Self {
+            inventory,
+            of: HashMap::new(),
+            uses: HashMap::new(),
+            bytes: 0,
+        };
+        for (layer, blob) in &inventory.forms {
+            if references.contains_key(layer) || inventory.is_needed(layer) {
+                forms.of.entry(layer).or_default().push(blob);
+                *forms.uses.entry(blob).or_insert(0) += 1;
+            }
+        }
+        let stays = |blob| forms.uses.contains_key(blob) || inventory.keeps_blob(blob);
+        let sizes = inventory.blob_sizes.iter();
+        forms.bytes = sizes
+            .filter(|(blob, _)| stays(blob))
+            .map(|(_, size)| size)
+            .sum();
+        forms
+    }
+
+    /// Bytes of the blobs that go with a layer.
+    fn without(&mut self, layer: &LayerId) -> u64 {
+        let mut freed = 0;
+        for blob in self.of.remove(layer).unwrap_or_default() {
+            let uses = self.uses.entry(blob).or_insert(1);
+            *uses -= 1;
+            if *uses == 0 && !self.inventory.keeps_blob(blob) {
+                freed += self.inventory.blob_sizes.get(blob).copied().unwrap_or(0);
+            }
+        }
+        freed
+    }
+}
+
 impl Plan {
     pub(super) fn new(inventory: &Inventory, options: &PruneOptions, now: i64) -> Self {
         let records = inventory.records.iter().filter(|record| {
@@ -54,7 +104,9 @@ impl Plan {
                 inventory.pinned.contains(&id.0)
                     || (inventory.image_layers.contains(id) && !options.all)
             });
-            !kept && options.wants(UsageKind::Regular, &ids, record.used, now)
+            !kept
+                && !inventory.kept.contains(&record.key)
+                && options.wants(UsageKind::Regular, &ids, record.used, now)
         });
         let mounts = inventory
             .mounts
@@ -79,6 +131,8 @@ impl Plan {
                 total += size;
             }
         }
+        let mut forms = Forms::new(inventory, &references);
+        total += forms.bytes;
         let mut plan = Self::default();
         for candidate in candidates {
             if options.keep_storage.is_some_and(|keep| total <= keep) {
@@ -96,7 +150,8 @@ impl Plan {
                         if *count == 0 {
                             references.remove(id);
                             if !inventory.is_needed(id) {
-                                total = total.saturating_sub(inventory.layer_size(id));
+                                let freed = inventory.layer_size(id) + forms.without(id);
+                                total = total.saturating_sub(freed);
                             }
                         }
                     }
@@ -195,6 +250,48 @@ mod tests {
         let mut keys: Vec<u8> = plan.records.iter().map(|key| key.0[0]).collect();
         keys.sort_unstable();
         keys
+    }
+
+    #[test]
+    fn what_is_to_be_kept_counts_blobs_and_they_go_with_their_layers() {
+        let blob = |name: &str| Digest::of(name.as_bytes());
+        let mut inventory = inventory();
+        inventory.forms = vec![
+            (id("a"), blob("packed a")),
+            (id("b"), blob("packed b")),
+            (id("g"), blob("packed g")),
+            (id("i"), blob("packed i")),
+        ];
+        inventory.blobs = [blob("manifest"), blob("packed i")].into();
+        inventory.blob_sizes = [
+            "packed a", "packed b", "packed g", "packed i", "manifest", "lost",
+        ]
+        .iter()
+        .map(|name| (blob(name), 100))
+        .collect();
+        // 70 bytes as below, and four blobs that are not garbage.
+        for (keep, records) in [(470, &[][..]), (469, &[3]), (360, &[3]), (359, &[2, 3])] {
+            let options = PruneOptions {
+                keep_storage: Some(keep),
+                ..PruneOptions::default()
+            };
+            let plan = Plan::new(&inventory, &options, NOW);
+            assert_eq!(keys(&plan), records, "{keep}");
+        }
+    }
+
+    #[test]
+    fn what_kept_builds_made_stays() {
+        let mut inventory = inventory();
+        inventory.kept = [CacheKey([3; 32])].into();
+        let options = PruneOptions {
+            all: true,
+            ..PruneOptions::default()
+        };
+        let plan = Plan::new(&inventory, &options, NOW);
+        assert_eq!(keys(&plan), [2, 4]);
+        // The kept record's stack names the layer of the one that goes.
+        assert_eq!(plan.layers, [id("g")]);
     }
 
     #[test]
