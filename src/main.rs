@@ -42,6 +42,13 @@ fn main() -> ExitCode {
         let status = executor::container::launcher_main();
         return ExitCode::from(u8::try_from(status).unwrap_or(1));
     }
+    if arguments
+        .get(1)
+        .is_some_and(|first| first == executor::monitor::MONITOR_ARGUMENT)
+    {
+        let status = executor::monitor::monitor_main();
+        return ExitCode::from(u8::try_from(status).unwrap_or(1));
+    }
     raise_open_files();
     let cli = match cli::parse(arguments) {
         Ok(cli) => cli,

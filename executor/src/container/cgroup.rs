@@ -7,6 +7,7 @@
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
@@ -17,6 +18,13 @@ use super::spec::{ContainerSpec, Resources};
 const PARENT: &str = "rbuild";
 /// Length of the period in which processor time is counted, in microseconds.
 const PERIOD: u64 = 100_000;
+
+/// How long a look at a freezing group lasts, and how many there are: ten seconds.
+const FREEZE_STEP: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 100_000_000,
+};
+const FREEZE_TRIES: usize = 100;
 
 /// A control group for one container; removed when dropped.
 #[derive(Debug)]
@@ -30,6 +38,57 @@ impl Group {
     /// For clone3.
     pub(crate) fn directory(&self) -> &OwnedFd {
         &self.directory
+    }
+
+    /// Stops everything in it where it is, or lets it go on, and waits until that is so.
+    pub(crate) fn freeze(&self, frozen: bool) -> Result<(), Errno> {
+        write(
+            &self.directory,
+            "cgroup.freeze",
+            if frozen { "1" } else { "0" },
+        )?;
+        let wanted = if frozen { "frozen 1" } else { "frozen 0" };
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let events = rustix::fs::openat(&self.directory, "cgroup.events", flags, Mode::empty())?;
+        for _ in 0..FREEZE_TRIES {
+            let mut text = [0; 256];
+            let count = rustix::io::pread(&events, &mut text, 0)?;
+            let text = String::from_utf8_lossy(&text[..count]);
+            if text.lines().any(|line| line == wanted) {
+                return Ok(());
+            }
+            // the kernel says when the file changes
+            let mut fds = [PollFd::new(&events, PollFlags::PRI)];
+            poll(&mut fds, Some(&FREEZE_STEP))?;
+        }
+        Err(Errno::TIMEDOUT)
+    }
+
+    /// Kills everything in it; see cgroup.kill (Linux 5.14).
+    pub(crate) fn kill(&self) -> Result<(), Errno> {
+        write(&self.directory, "cgroup.kill", "1")
+    }
+
+    /// Its processes, as this process sees them.
+    pub(crate) fn processes(&self) -> Result<Vec<i32>, Errno> {
+        let text = read(&self.directory, "cgroup.procs")?;
+        Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
+    }
+
+    /// Changes limits.
+    pub(crate) fn set(&self, resources: &Resources) -> Result<(), ContainerError> {
+        let files = limits(resources);
+        delegate(&self.parent, &files);
+        for (controller, file, value) in &files {
+            write(&self.directory, file, value).map_err(|cause| ContainerError::Resources {
+                what: (*controller).to_owned(),
+                why: format!(
+                    "the controller is not delegated here: {}",
+                    Number::from(cause)
+                ),
+            })?;
+        }
+        Ok(())
     }
 
     /// Whether the kernel killed a process in it for want of memory.
@@ -98,6 +157,37 @@ pub(crate) fn make(
     Ok(Some(group))
 }
 
+/// A group without limits, by which a container is stopped and counted; none where none can be had.
+pub(crate) fn plain(name: String, root: &OwnedFd, own: Option<&str>) -> Option<Group> {
+    let mut parent = open(root, ".").ok()?;
+    let path = own.map_or_else(|| PARENT.to_owned(), |own| format!("{own}/{PARENT}"));
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        parent = step(&parent, part).ok()?;
+    }
+    let directory = step(&parent, &name).ok()?;
+    Some(Group {
+        parent,
+        name,
+        directory,
+    })
+}
+
+/// Why `resources` cannot be limited on this machine, as far as can be said without trying; none when
+/// they can be, or nothing is limited.
+pub fn obstacle(resources: &Resources) -> Option<String> {
+    let files = limits(resources);
+    if files.is_empty() {
+        return None;
+    }
+    let Ok(known) = std::fs::read_to_string("/sys/fs/cgroup/cgroup.controllers") else {
+        return Some("this machine's control groups are not one tree of version 2".to_owned());
+    };
+    let missing = files
+        .iter()
+        .find(|(controller, _, _)| !known.split_whitespace().any(|name| name == *controller));
+    missing.map(|(controller, _, _)| format!("this machine has no {controller} controller"))
+}
+
 /// Controller, file, value.
 fn limits(resources: &Resources) -> Vec<(&'static str, &'static str, String)> {
     let mut files = Vec::new();
@@ -110,6 +200,23 @@ fn limits(resources: &Resources) -> Vec<(&'static str, &'static str, String)> {
     }
     if let Some(count) = resources.pids {
         files.push(("pids", "pids.max", count.to_string()));
+    }
+    if let Some(bytes) = resources.swap {
+        files.push(("memory", "memory.swap.max", bytes.to_string()));
+    }
+    if let Some(bytes) = resources.memory_reservation {
+        files.push(("memory", "memory.low", bytes.to_string()));
+    }
+    if let Some(shares) = resources.cpu_shares {
+        // Docker's measure is 2 to 262144, the kernel's 1 to 10000
+        let weight = 1 + (shares.clamp(2, 262_144) - 2) * 9999 / 262_142;
+        files.push(("cpu", "cpu.weight", weight.to_string()));
+    }
+    if let Some(list) = &resources.cpuset_cpus {
+        files.push(("cpuset", "cpuset.cpus", list.clone()));
+    }
+    if let Some(list) = &resources.cpuset_mems {
+        files.push(("cpuset", "cpuset.mems", list.clone()));
     }
     files
 }

@@ -4,7 +4,7 @@
 //! containers; [`Launcher::run`] asks it for one; [`Running::wait`] gives its output and its [`Exit`].
 //! This module knows no solver, no store and no Dockerfile.
 
-mod capability;
+pub(crate) mod capability;
 pub(crate) mod cgroup;
 pub mod error;
 pub mod exit;
@@ -17,8 +17,9 @@ mod seccomp;
 pub(crate) mod server;
 pub mod spec;
 mod user;
-mod wire;
+pub(crate) mod wire;
 
+pub use cgroup::obstacle;
 pub use error::{ContainerError, Errno};
 pub use exit::{Exit, Status, Stub, Usage};
 pub use launcher::{Attachments, LAUNCHER_ARGUMENT, LaunchOptions, Launcher, Stdio};

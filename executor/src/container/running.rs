@@ -6,6 +6,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::error::ContainerError;
@@ -20,7 +22,7 @@ const CANCEL_INTERVAL: Timespec = Timespec {
 const PIPE: usize = 64 << 10;
 
 /// Where output came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stream {
     /// Standard output.
     Out,

@@ -21,7 +21,7 @@ use super::spec::ContainerSpec;
 const MAX_FDS: usize = 240;
 /// The largest body or blob: a frame beyond it is no frame of ours.
 const MAX_BYTES: usize = 256 << 20;
-const HEADER: usize = 12;
+pub(crate) const HEADER: usize = 12;
 
 /// First frame on the control socket.
 #[derive(Debug, Serialize, Deserialize)]

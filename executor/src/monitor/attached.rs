@@ -1,10 +1,12 @@
 //! The stream of a container's output to whoever is attached, and of input to the container.
 
+use std::collections::VecDeque;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::error::MonitorError;
-use crate::container::Stream;
+use super::protocol::{Order, Reply};
+use crate::container::{Stream, wire};
 
 /// What an attached program hears.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,11 +23,17 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Attached {
     socket: Arc<UnixStream>,
+    turn: Arc<Mutex<()>>,
+    /// What was written before the program was known to be executed.
+    early: VecDeque<(Stream, Vec<u8>)>,
 }
 
-/// The way in: of another thread's use.
+/// The way in, for another thread.
 #[derive(Debug, Clone)]
-pub struct Input(Arc<UnixStream>);
+pub struct Input {
+    socket: Arc<UnixStream>,
+    turn: Arc<Mutex<()>>,
+}
 
 impl Attached {
     /// Blocks until something happens.
@@ -33,52 +41,93 @@ impl Attached {
     /// # Errors
     /// [`MonitorError::Protocol`].
     pub fn next(&mut self) -> Result<Event, MonitorError> {
-        todo!()
+        if let Some((stream, bytes)) = self.early.pop_front() {
+            return Ok(Event::Output(stream, bytes));
+        }
+        let frame = match wire::receive(&self.socket) {
+            Ok(Some(frame)) => frame,
+            // whoever hangs up, or is killed, resets the connection
+            Ok(None) | Err(_) => return Ok(Event::Lost),
+        };
+        match frame.parse()? {
+            Reply::Output(stream) => Ok(Event::Output(stream, frame.blob)),
+            Reply::Ended(code) => Ok(Event::Ended(code)),
+            Reply::Failed(error) => Err(error),
+            other => Err(MonitorError::unexpected(&other)),
+        }
     }
 
     /// The way in.
     pub fn input(&self) -> Input {
-        Input(Arc::clone(&self.socket))
+        Input {
+            socket: Arc::clone(&self.socket),
+            turn: Arc::clone(&self.turn),
+        }
     }
 
-    /// Ends the connection, from any thread that has the input: [`next`](Self::next) then gives
-    /// [`Event::Lost`].
-    pub fn hang_up(input: &Input) {
-        let _ = input.0.shutdown(std::net::Shutdown::Both);
+    /// That of a connection on which the monitor knows it.
+    pub(super) fn new(socket: UnixStream, early: Vec<(Stream, Vec<u8>)>) -> Self {
+        Self {
+            socket: Arc::new(socket),
+            turn: Arc::default(),
+            early: early.into(),
+        }
     }
 }
 
 impl Input {
+    /// Ends the connection, with no harm to the container: [`Attached::next`] then gives
+    /// [`Event::Lost`].
+    pub fn hang_up(&self) {
+        // it fails only for a connection that is gone
+        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+    }
+
     /// Passes bytes to the container's standard input, or types them on its terminal. Blocks when the
     /// container does not read.
     ///
     /// # Errors
     /// [`MonitorError::Ended`].
     pub fn write(&self, bytes: &[u8]) -> Result<(), MonitorError> {
-        let _ = bytes;
-        todo!()
+        self.send(&Order::Input, bytes)
+            .map_err(|_| MonitorError::Ended)
     }
 
     /// Says that no more input follows.
     pub fn end(&self) {
-        todo!()
+        self.say(&Order::InputEnd);
     }
 
     /// Sets the size of the container's terminal.
     pub fn resize(&self, rows: u16, columns: u16) {
-        let _ = (rows, columns);
-        todo!()
+        self.say(&Order::Resize { rows, columns });
     }
 
     /// Sends a signal to the container's first process.
     pub fn signal(&self, signal: i32) {
-        let _ = signal;
-        todo!()
+        self.say(&Order::Signal {
+            signal,
+            quiet: true,
+        });
     }
 
     /// Says that whoever attached at the start removes the container himself, now that it ended:
     /// [`Life::afterwards`](super::Life) is then left undone. Call it after [`Event::Ended`].
     pub fn take_over(&self) {
-        todo!()
+        self.say(&Order::TakeOver);
+    }
+
+    /// Says something to which there is no reply; a monitor that is gone does not miss it.
+    fn say(&self, order: &Order) {
+        let _ = self.send(order, b"");
+    }
+
+    fn send(&self, order: &Order, blob: &[u8]) -> std::io::Result<()> {
+        // frames of several threads must not be mixed
+        let _turn = self
+            .turn
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        wire::send(&self.socket, order, &[blob], &[])
     }
 }

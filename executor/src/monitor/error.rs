@@ -54,7 +54,13 @@ impl MonitorError {
         }
     }
 
-    #[expect(dead_code, reason = "the bodies follow")]
+    /// A reply that does not belong to the order.
+    pub(super) fn unexpected(reply: &super::protocol::Reply) -> Self {
+        Self::Protocol {
+            why: format!("the reply was {reply:?}"),
+        }
+    }
+
     /// Makes a [`Refused`](Self::Refused) of a failed call.
     pub(super) fn refused<E: Into<Errno>>(what: &str) -> impl Fn(E) -> Self + use<E> {
         let what = what.to_owned();

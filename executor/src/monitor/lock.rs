@@ -28,15 +28,22 @@ impl Lock {
         }
     }
 
-    /// Waits until nobody has it, and takes it.
+    /// Waits until nobody has it, and takes it; none when the folder is gone, or was never locked.
     ///
     /// # Errors
-    /// As [`take`](Self::take).
-    pub fn wait(folder: &Path) -> io::Result<Self> {
-        let file = open(folder)?;
+    /// As fcntl(2).
+    pub fn wait(folder: &Path) -> io::Result<Option<Self>> {
+        let found = File::options()
+            .read(true)
+            .write(true)
+            .open(folder.join(Self::FILE));
+        let file = match found {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            found => found?,
+        };
         loop {
             match fcntl(&file, FcntlArg::F_OFD_SETLKW(&whole())) {
-                Ok(_) => return Ok(Self(file)),
+                Ok(_) => return Ok(Some(Self(file))),
                 Err(nix::Error::EINTR) => {}
                 Err(error) => return Err(error.into()),
             }

@@ -11,6 +11,8 @@ mod control;
 mod error;
 mod life;
 mod lock;
+mod protocol;
+mod server;
 mod start;
 mod status;
 
@@ -19,6 +21,7 @@ pub use control::{Control, Exec, ExecStdio, Executed, Kind};
 pub use error::MonitorError;
 pub use life::{Health, Life, LogOptions, Restart};
 pub use lock::Lock;
+pub use server::monitor_main;
 pub use start::{Attach, Held, Started, hold_root, start};
 pub use status::{HealthLog, HealthState, HealthStatus, State, Status};
 

@@ -1,12 +1,17 @@
 //! Starting a monitor, and looking into the root of a container that has none.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
+use super::MONITOR_ARGUMENT;
 use super::attached::Attached;
 use super::error::MonitorError;
 use super::life::Life;
+use super::protocol::{Opening, Reply};
 use crate::container::spec::{Mount, RootFs};
+use crate::container::wire;
 
 /// How whoever starts a container hears it from its first byte.
 #[derive(Debug, Clone, Copy)]
@@ -32,11 +37,46 @@ pub struct Started {
 /// Why it could not be started; then no process is left, and the status says it too.
 pub fn start(
     life: &Life,
-    joined: Vec<OwnedFd>,
+    joined: &[OwnedFd],
     attach: Option<Attach>,
 ) -> Result<Started, MonitorError> {
-    let _ = (life, joined, attach);
-    todo!()
+    let (ours, theirs) = UnixStream::pair().map_err(MonitorError::refused("a connection"))?;
+    let program = PathBuf::from("/proc/self/exe");
+    let mut process = Command::new(program)
+        .arg(MONITOR_ARGUMENT)
+        .env_clear()
+        .current_dir("/")
+        .stdin(OwnedFd::from(theirs))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(MonitorError::refused("the monitor"))?;
+    let opening = Opening {
+        life: life.clone(),
+        attach: attach.map(|attach| attach.stdin),
+        size: attach.and_then(|attach| attach.size),
+    };
+    let fds: Vec<BorrowedFd<'_>> = joined.iter().map(AsFd::as_fd).collect();
+    let sent = wire::send(&ours, &opening, &[], &fds);
+    // it makes the process that stays, and goes away at once
+    let _ = process.wait();
+    sent.map_err(|_| MonitorError::Ended)?;
+    let mut early = Vec::new();
+    loop {
+        let frame = wire::receive(&ours)
+            .ok()
+            .flatten()
+            .ok_or(MonitorError::Ended)?;
+        match frame.parse()? {
+            Reply::Done => break,
+            Reply::Output(stream) => early.push((stream, frame.blob)),
+            Reply::Failed(error) => return Err(error),
+            other => return Err(MonitorError::unexpected(&other)),
+        }
+    }
+    Ok(Started {
+        attached: attach.map(|_| Attached::new(ours, early)),
+    })
 }
 
 /// The root of a container that does not run, mounted for this process alone as long as this lives.

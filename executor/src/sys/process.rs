@@ -118,6 +118,24 @@ pub fn wait(pid: Option<i32>, block: bool) -> Result<Option<Waited>, Errno> {
     }))
 }
 
+/// Sends a signal of any number, those of real time too; see pidfd_send_signal(2).
+///
+/// # Errors
+/// As pidfd_send_signal(2).
+pub fn signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<(), Errno> {
+    // SAFETY: no structure goes along
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal,
+            std::ptr::null::<u8>(),
+            0,
+        )
+    })
+    .map(|_| ())
+}
+
 /// Ends this process at once: no destructor, no buffer, no handler.
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: does not return

@@ -77,18 +77,7 @@ fn prepare(
         .map_err(failed("changing the root"))?;
     drop(root);
 
-    let [stdin, stdout, stderr] = match (terminal, start.stdio.as_slice()) {
-        (Some(terminal), _) => {
-            rustix::process::ioctl_tiocsctty(&terminal.peer).map_err(failed("the terminal"))?;
-            [&terminal.peer; 3].map(Some)
-        }
-        (None, [stdin, stdout, stderr]) => [stdin, stdout, stderr].map(Some),
-        // the launcher's own three are /dev/null and its caller's standard error
-        (None, _) => [None; 3],
-    };
-    stdio(stdin, stdout, stderr)
-        .map_err(|error| rustix::io::Errno::from_raw_os_error(error as i32))
-        .map_err(failed("standard descriptors"))?;
+    take_stdio(terminal.map(|terminal| &terminal.peer), &start.stdio)?;
     close_all_but(&[reporter.0.as_raw_fd()]).map_err(failed("closing descriptors"))?;
 
     let who = process::identify(&spec.process)?;
@@ -158,7 +147,27 @@ fn end_with(parent: i32) -> Result<(), ContainerError> {
     Ok(())
 }
 
-pub(super) fn stdio(
+/// Puts a terminal, or three descriptors, where a program looks for them.
+pub(super) fn take_stdio(
+    terminal: Option<&OwnedFd>,
+    given: &[OwnedFd],
+) -> Result<(), ContainerError> {
+    let failed = ContainerError::prepare;
+    let [stdin, stdout, stderr] = match (terminal, given) {
+        (Some(terminal), _) => {
+            rustix::process::ioctl_tiocsctty(terminal).map_err(failed("the terminal"))?;
+            [terminal; 3].map(Some)
+        }
+        (None, [stdin, stdout, stderr]) => [stdin, stdout, stderr].map(Some),
+        // the launcher's own three are /dev/null and its caller's standard error
+        (None, _) => [None; 3],
+    };
+    stdio(stdin, stdout, stderr)
+        .map_err(|error| rustix::io::Errno::from_raw_os_error(error as i32))
+        .map_err(failed("standard descriptors"))
+}
+
+fn stdio(
     stdin: Option<&OwnedFd>,
     stdout: Option<&OwnedFd>,
     stderr: Option<&OwnedFd>,

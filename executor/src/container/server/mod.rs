@@ -4,17 +4,20 @@
 
 mod child;
 mod content;
+pub(crate) mod enter;
 mod init;
 mod mounts;
 mod process;
 pub(crate) mod report;
 pub(crate) mod root;
-mod seal;
+pub(crate) mod seal;
 mod serve;
 pub(crate) mod start;
 mod sysctl;
 mod target;
 mod tree;
+
+pub(crate) use serve::stubs;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -35,13 +38,13 @@ pub fn launcher_main() -> i32 {
     // whoever has no rights is told so below
     let sealed = if std::env::args_os().nth(2).is_none() && crate::namespace::is_admin() {
         // comes back only with an error
-        seal::execute_again()
+        seal::execute_again(super::LAUNCHER_ARGUMENT)
     } else {
         Ok(())
     };
     // the terminal's Ctrl-C is for the program that asked, which then says what to kill
     let _ = rustix::process::setsid();
-    let control = match control() {
+    let control = match inherited_socket() {
         Ok(control) => control,
         Err(_) => return 1,
     };
@@ -83,7 +86,7 @@ fn refuse(control: &UnixStream, error: ContainerError) -> i32 {
 }
 
 /// Takes the socket off standard input, and puts nothing there.
-fn control() -> std::io::Result<UnixStream> {
+pub(crate) fn inherited_socket() -> std::io::Result<UnixStream> {
     let control = rustix::io::fcntl_dupfd_cloexec(std::io::stdin(), 3)?;
     let null = rustix::fs::open("/dev/null", OFlags::RDWR, rustix::fs::Mode::empty())?;
     nix::unistd::dup2_stdin(&null)?;

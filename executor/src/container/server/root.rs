@@ -32,6 +32,8 @@ pub(crate) struct Launch {
     pub(crate) mapped: u64,
     /// The root of the control groups, where they are one tree of version 2.
     pub(crate) groups: Option<OwnedFd>,
+    /// The tree of version 2 that has no controllers, beside those of version 1: it can stop processes.
+    pub(crate) freezer: Option<OwnedFd>,
     /// The control group of this process in it.
     pub(crate) own_group: String,
     /// What no other launcher is called.
@@ -56,6 +58,11 @@ pub(crate) fn enter(setup: &Setup) -> Result<Launch, ContainerError> {
     let groups = rustix::fs::stat("/sys/fs/cgroup/cgroup.controllers")
         .and_then(|_| rustix::fs::open("/sys/fs/cgroup", flags, Mode::empty()))
         .ok();
+    let freezer = groups.is_none().then(|| {
+        rustix::fs::stat("/sys/fs/cgroup/unified/cgroup.procs")
+            .and_then(|_| rustix::fs::open("/sys/fs/cgroup/unified", flags, Mode::empty()))
+            .ok()
+    });
     let own_group = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let own_group = cgroup::own(&own_group).unwrap_or_default().to_owned();
     build(setup, &trees)?;
@@ -76,6 +83,7 @@ pub(crate) fn enter(setup: &Setup) -> Result<Launch, ContainerError> {
         sets_groups: text("/proc/self/setgroups").trim() != "deny",
         mapped: mapped(&text("/proc/self/uid_map")),
         groups,
+        freezer: freezer.flatten(),
         own_group,
         name: setup.name.clone(),
     })

@@ -13,11 +13,11 @@ use rustix::mount::MountAttrFlags;
 
 use super::tree;
 
-/// Executes this program again, as a launcher with one argument more. Comes back only with the
-/// reason why not.
-pub(super) fn execute_again() -> std::io::Result<()> {
+/// Executes this program again with the hidden argument that it has, and one more. Comes back only with
+/// the reason why not.
+pub(crate) fn execute_again(hidden: &str) -> std::io::Result<()> {
     let program = mounted().or_else(|_| copied())?;
-    let hidden = CString::new(super::super::LAUNCHER_ARGUMENT)?;
+    let hidden = CString::new(hidden)?;
     let args = [c"rbuild", &hidden, c"sealed"];
     let nothing: [&CStr; 0] = [];
     let Err(error) = nix::unistd::fexecve(program, &args, &nothing);

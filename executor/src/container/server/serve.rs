@@ -201,7 +201,7 @@ fn end(container: Container) {
                 .group
                 .as_ref()
                 .is_some_and(|group| group.ran_out()),
-            stubs: inodes(container.upper.as_deref(), stubs),
+            stubs: self::stubs(container.upper.as_deref(), stubs),
         }),
     };
     if let Some(conversation) = &container.conversation {
@@ -210,7 +210,7 @@ fn end(container: Container) {
 }
 
 /// What the stubs are in the upper directory; those that are gone are left out.
-fn inodes(upper: Option<&std::path::Path>, stubs: Vec<String>) -> Vec<Stub> {
+pub(crate) fn stubs(upper: Option<&std::path::Path>, stubs: Vec<String>) -> Vec<Stub> {
     let open = || {
         let upper = std::path::Path::new("/store").join(upper?);
         rustix::fs::open(upper, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()

@@ -1,0 +1,231 @@
+//! More processes in a container, and what others see of it.
+
+use std::io::Read;
+use std::os::fd::OwnedFd;
+
+use executor::container::spec::Process;
+use executor::monitor::{Exec, ExecStdio, Kind, MonitorError, State};
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use crate::Case;
+use crate::place::{Place, World};
+
+pub const CASES: &[Case] = &[
+    ("exec::output_and_code", output_and_code),
+    ("exec::same_as_the_container", same),
+    ("exec::another_user", another_user),
+    ("exec::terminal", terminal),
+    ("exec::signalled", signalled),
+    ("exec::ends_with_the_container", ends),
+    ("exec::root", root),
+    ("exec::namespaces_and_processes", namespaces),
+];
+
+/// What one more shell said, and its code.
+pub fn sh(place: &Place, script: &str) -> Result<(String, i32), MonitorError> {
+    run(place, shell(place, script))
+}
+
+fn shell(place: &Place, script: &str) -> Process {
+    Process {
+        args: ["/bin/sh", "-c", script].map(str::to_owned).into(),
+        ..place.life.spec.process.clone()
+    }
+}
+
+fn run(place: &Place, process: Process) -> Result<(String, i32), MonitorError> {
+    let (read, write) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+    let null = std::fs::File::open("/dev/null").unwrap();
+    let twin = write.try_clone().unwrap();
+    let executed = place.control().exec(Exec {
+        process,
+        privileged: false,
+        stdio: ExecStdio::Given([null.into(), write, twin]),
+    })?;
+    let reader = std::thread::spawn(move || text(read));
+    let code = executed.wait()?;
+    Ok((reader.join().unwrap(), code))
+}
+
+fn text(fd: OwnedFd) -> String {
+    let mut bytes = Vec::new();
+    // a terminal ends with an error
+    let _ = std::fs::File::from(fd).read_to_end(&mut bytes);
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn sleeper(world: &World) -> Place {
+    let place = world.place("sleep 100");
+    place.start().unwrap();
+    place
+}
+
+fn output_and_code(world: &World) {
+    let place = sleeper(world);
+    let said = sh(&place, "echo out; echo err >&2; exit 42").unwrap();
+    assert_eq!(said, ("out\nerr\n".to_owned(), 42));
+    assert_eq!(sh(&place, "kill -9 $$").unwrap().1, 137);
+    for (program, code) in [("nosuch", 127), ("/bin/data", 126)] {
+        let mut process = shell(&place, "");
+        process.args = vec![program.to_owned()];
+        let error = run(&place, process).unwrap_err();
+        assert_eq!(error.exit_status(), Some(code), "{error}");
+    }
+    let mut process = shell(&place, "true");
+    process.cwd = "/nosuch".to_owned();
+    assert!(
+        run(&place, process).is_err(),
+        "a working directory is not made"
+    );
+}
+
+/// Everything that one could tell an executed process by.
+const ATTRIBUTES: &str = "grep -E '^(Cap|Seccomp:|NoNewPrivs|Groups|Uid|Gid|Sig)' /proc/self/status; \
+    cat /proc/self/limits; for f in /proc/self/ns/*; do readlink $f; done; cat /proc/self/cgroup /proc/self/oom_score_adj \
+    /proc/self/mountinfo; umask; pwd; env | grep -v SHLVL; hostname; ls -l /proc/self/fd | wc -l";
+
+fn same(world: &World) {
+    let mut place = world.place(&format!("{{ {ATTRIBUTES}; }} > /tmp/first; sleep 100"));
+    place.life.spec.network = executor::container::spec::Network::None;
+    place.life.network = executor::network::Plan::None;
+    place.life.spec.oom_score_adj = Some(300);
+    place.start().unwrap();
+    let told = place.until("first", |_| {
+        std::fs::read_to_string(place.folder.join("fs/tmp/first"))
+            .is_ok_and(|text| text.lines().count() > 40 && text.ends_with(|c: char| c == '\n'))
+    });
+    assert_eq!(told.state, State::Running);
+    let (second, code) = sh(
+        &place,
+        &format!("{{ {ATTRIBUTES}; }} > /tmp/second; cat /tmp/second"),
+    )
+    .unwrap();
+    assert_eq!(code, 0);
+    let first = sh(&place, "cat /tmp/first").unwrap().0;
+    for (one, two) in first.lines().zip(second.lines()) {
+        assert_eq!(one, two);
+    }
+    assert_eq!(first.lines().count(), second.lines().count());
+    let seen = sh(&place, "ps -o pid,comm | grep -c sleep").unwrap().0;
+    assert_eq!(seen, "1\n", "the container's processes are seen");
+}
+
+fn another_user(world: &World) {
+    let place = sleeper(world);
+    let mut process = shell(
+        &place,
+        "id -u; id -g; pwd; echo $A; grep CapEff /proc/self/status",
+    );
+    process.user = "app".to_owned();
+    process.cwd = "/tmp".to_owned();
+    process.env = vec!["A=b".to_owned()];
+    let said = match run(&place, process) {
+        Err(MonitorError::Container(executor::container::ContainerError::UnmappedId {
+            ..
+        })) => {
+            return eprintln!("SKIPPED: one id");
+        }
+        said => said.unwrap().0,
+    };
+    assert_eq!(said, "1000\n1001\n/tmp\nb\nCapEff:\t0000000000000000\n");
+    let mut process = shell(&place, "true");
+    process.user = "nosuch".to_owned();
+    assert!(run(&place, process).is_err());
+}
+
+fn terminal(world: &World) {
+    let place = sleeper(world);
+    let mut process = shell(&place, "tty; stty size; test -t 0 && echo all; exit 3");
+    process.terminal = true;
+    let mut executed = place
+        .control()
+        .exec(Exec {
+            process,
+            privileged: false,
+            stdio: ExecStdio::Terminal {
+                rows: 12,
+                columns: 34,
+            },
+        })
+        .unwrap();
+    let master = executed.take_terminal().unwrap();
+    let reader = std::thread::spawn(move || text(master));
+    assert_eq!(executed.wait().unwrap(), 3);
+    assert_eq!(reader.join().unwrap(), "/dev/pts/0\r\n12 34\r\nall\r\n");
+}
+
+fn signalled(world: &World) {
+    let place = sleeper(world);
+    let (read, write) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+    let null = || OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
+    let executed = place
+        .control()
+        .exec(Exec {
+            process: shell(
+                &place,
+                "trap 'exit 8' USR1; echo ready; while :; do sleep .1; done",
+            ),
+            privileged: false,
+            stdio: ExecStdio::Given([null(), write, null()]),
+        })
+        .unwrap();
+    let mut byte = [0];
+    rustix::io::read(&read, &mut byte).unwrap();
+    executed.signaller().unwrap()(10);
+    assert_eq!(executed.wait().unwrap(), 8);
+}
+
+fn ends(world: &World) {
+    let place = sleeper(world);
+    let executed = place
+        .control()
+        .exec(Exec {
+            process: shell(&place, "sleep 100"),
+            privileged: false,
+            stdio: ExecStdio::Null,
+        })
+        .unwrap();
+    place.control().stop(None, Some(0)).unwrap();
+    assert!(matches!(
+        executed.wait(),
+        Ok(137) | Err(MonitorError::Ended)
+    ));
+    assert_eq!(place.status().exit_code, 137);
+}
+
+fn root(world: &World) {
+    let mut place = world.place("echo inside > /tmp/file; sleep 100");
+    place.life.spec.mounts.push(crate::base::mount(
+        "/offered",
+        executor::container::spec::MountSource::Host(world.store().join("offered")),
+    ));
+    place.start().unwrap();
+    let root = place.control().root().unwrap();
+    let read = |path: &str| {
+        use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+        let file = openat2(
+            &root,
+            path,
+            OFlags::RDONLY,
+            Mode::empty(),
+            ResolveFlags::IN_ROOT,
+        );
+        text(file.unwrap())
+    };
+    place.until("written", |_| place.folder.join("fs/tmp/file").exists());
+    assert_eq!(read("/tmp/file"), "inside\n");
+    assert_eq!(read("/offered/file"), "from the host");
+}
+
+fn namespaces(world: &World) {
+    let place = sleeper(world);
+    assert_eq!(sh(&place, "sleep 100 > /dev/null 2>&1 &").unwrap().1, 0);
+    let mut control = place.control();
+    let pids = control.processes().unwrap();
+    assert_eq!(pids.len(), 2, "{pids:?}");
+    assert!(pids.contains(&place.status().pid));
+    let (ipc, _) = sh(&place, "readlink /proc/self/ns/ipc").unwrap();
+    let fd = control.namespace(Kind::Ipc).unwrap();
+    let inode = rustix::fs::fstat(&fd).unwrap().st_ino;
+    assert_eq!(ipc, format!("ipc:[{inode}]\n"));
+}
