@@ -13,6 +13,7 @@ mod columns;
 mod commands;
 mod export;
 mod findings;
+mod hint;
 mod home;
 mod images;
 mod output;

@@ -117,7 +117,14 @@ pub fn build(project: &Project, request: &Request, tools: &Tools<'_>) -> Result<
         // kept costs time in the next build and nothing else.
         let _ = context.save();
     }
-    let solution = solved.map_err(|error| solve_failure(error, &plan, source, tools.progress))?;
+    let solution = solved.map_err(|error| {
+        let help = step_help(&error, &plan, project, request);
+        let failure = solve_failure(error, &plan, source, tools.progress);
+        match help {
+            Some(help) => failure.help(help),
+            None => failure,
+        }
+    })?;
     let ran = solution
         .vertices
         .iter()
@@ -253,6 +260,34 @@ fn solve_failure(
         failure = failure.at(source, span, "");
     }
     failure
+}
+
+/// What to try next when a step failed of what it was given.
+fn step_help(
+    error: &SolveError<OpError, StoreError>,
+    plan: &BuildPlan,
+    project: &Project,
+    request: &Request,
+) -> Option<String> {
+    let SolveError::Step { source, .. } = error else {
+        return None;
+    };
+    let vertex = plan.graph.get(&error.vertex()?)?;
+    let written = vertex.meta.span.and_then(|span| {
+        let range: std::ops::Range<usize> = span.into();
+        project.source.text.get(range)
+    });
+    let directory = |name: &str| match request.directories.get(name) {
+        Some(dir) => dir.clone(),
+        None => project.context.clone(),
+    };
+    crate::hint::not_found(
+        source,
+        vertex,
+        &plan.graph,
+        written.unwrap_or_default(),
+        directory,
+    )
 }
 
 /// Whose fault it is that a step failed.

@@ -61,7 +61,7 @@ impl Project {
             None => Some(find_dockerfile(&context)),
         };
         let (bytes, shown) = match &dockerfile {
-            Some(path) => (read(path)?, path.display().to_string()),
+            Some(path) => (read(path, &context)?, path.display().to_string()),
             None => (
                 read_all(std::io::stdin().lock(), "standard input")?,
                 "-".to_owned(),
@@ -133,7 +133,7 @@ fn open(path: &Path) -> std::io::Result<File> {
     Ok(file)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+fn read(path: &Path, context: &Path) -> Result<Vec<u8>, Failure> {
     match open(path) {
         Ok(file) => read_all(file, &path.display().to_string()),
         Err(error) => {
@@ -141,7 +141,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
                 Class::Yours,
                 format!("cannot read the Dockerfile {}", path.display()),
             )
-            .help("give another one with -f");
+            .help(crate::hint::no_dockerfile(path, context));
             failure.causes = vec![error.to_string()];
             Err(failure)
         }

@@ -73,12 +73,22 @@ impl Explanation {
 }
 
 impl Explanation {
-    /// Everything that differs, a line each, with old and new values.
-    pub fn details(&self) -> Vec<String> {
+    /// What there is to say of the step `name` beyond [`Self::line`]: the step that it was compared
+    /// with, unless that is the same one, and everything that differs, a line each, with old and
+    /// new values, unless it is one thing.
+    pub fn details(&self, name: &str) -> Vec<String> {
         let Self::Differs { from, differences } = self else {
             return Vec::new();
         };
-        let mut lines = vec![format!("compared with {from}")];
+        let mut lines = Vec::new();
+        if from != name {
+            lines.push(format!("compared with {from}"));
+        }
+        if let [one] = differences.as_slice()
+            && one.files.len() < 2
+        {
+            return lines;
+        }
         for difference in differences {
             match difference.files.as_slice() {
                 [] => lines.push(difference.line()),

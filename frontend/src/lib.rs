@@ -18,6 +18,7 @@ pub mod outline;
 pub mod parser;
 pub mod plan;
 pub mod rules;
+pub mod suggest;
 
 pub use instruction::{Dockerfile, Instruction, Stage};
 pub use parser::{SyntaxError, decode, parse};

@@ -30,7 +30,7 @@ Examples:
 
 /// Builds container images from Dockerfiles and runs them: one binary, no daemon.
 #[derive(Debug, Parser)]
-#[command(name = "rbuild", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+#[command(name = "rbuild", version, after_help = EXAMPLES, disable_help_subcommand = true, arg_required_else_help = true)]
 pub struct Cli {
     /// State directory [default: /var/lib/rbuild, or $XDG_DATA_HOME/rbuild when rootless]
     #[arg(
@@ -107,6 +107,19 @@ fn names_a_command(word: &str) -> bool {
     })
 }
 
+/// A typing error of a command, and nothing that could be a context. Such a word stands alone:
+/// clap then says which command is similar.
+fn nearly_names_a_command(word: &str) -> bool {
+    use clap::CommandFactory;
+    let is_word = word.len() > 3 && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    if !is_word || std::path::Path::new(word).exists() {
+        return false;
+    }
+    let command = Cli::command();
+    let names = command.get_subcommands().map(clap::Command::get_name);
+    frontend::suggest::nearest(word, names).is_some()
+}
+
 /// Puts `build` in front of arguments that name no command, so that `rbuild .` is `rbuild build .`.
 pub fn with_default_command(arguments: Vec<OsString>) -> Vec<OsString> {
     let mut position = 1;
@@ -115,7 +128,9 @@ pub fn with_default_command(arguments: Vec<OsString>) -> Vec<OsString> {
             Some("--help" | "-h" | "--version" | "-V") => return arguments,
             Some("--root") => position += 2,
             Some(text) if text.starts_with("--root=") => position += 1,
-            Some(text) if names_a_command(text) => return arguments,
+            Some(text) if names_a_command(text) || nearly_names_a_command(text) => {
+                return arguments;
+            }
             _ => break,
         }
     }

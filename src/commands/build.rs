@@ -86,6 +86,12 @@ pub fn run(args: &BuildArgs, home: &Home) -> anyhow::Result<u8> {
         Ok((built, made))
     });
     drop(log);
+    if let Ok((built, _)) = &result {
+        for warning in &built.plan.warnings {
+            let text = crate::report::warning(warning, &project.source);
+            progress.note(text.trim_end());
+        }
+    }
     if result.is_ok() && !names.is_empty() {
         let names: Vec<String> = names.iter().map(ImageRef::familiar).collect();
         progress.note(&format!("image {}", names.join(", ")));
@@ -101,9 +107,6 @@ pub fn run(args: &BuildArgs, home: &Home) -> anyhow::Result<u8> {
                 &made,
                 steps(&built, &progress),
             );
-            for warning in &built.plan.warnings {
-                show_warning(warning, &project, args.quiet);
-            }
             finish(args, &names, &made)
         }
         Err(mut failure) => {
@@ -277,14 +280,6 @@ fn finish(args: &BuildArgs, names: &[ImageRef], made: &Delivered) -> anyhow::Res
         writeln!(std::io::stdout(), "{id}")?;
     }
     Ok(0)
-}
-
-fn show_warning(warning: &frontend::instruction::Warning, project: &Project, quiet: bool) {
-    if !quiet {
-        let text = crate::report::warning(warning, &project.source);
-        // A warning that cannot be written has nobody to read it.
-        let _ = std::io::stderr().write_all(text.as_bytes());
-    }
 }
 
 /// Keeps a build's history. That it could not be kept must not fail a build that is done.

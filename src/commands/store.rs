@@ -66,7 +66,7 @@ pub fn why(args: &WhyArgs, home: &Home) -> anyhow::Result<u8> {
                 for line in step
                     .explanation
                     .iter()
-                    .flat_map(cache::explain::Explanation::details)
+                    .flat_map(|why| why.details(&step.name))
                 {
                     writeln!(out, "    {line}")?;
                 }

@@ -93,12 +93,17 @@ impl<W: Write + Send> super::View for Plain<W> {
     }
 
     fn finish(&mut self, steps: &Steps) {
-        self.line(&super::plain::summary(steps));
+        if let Some(summary) = summary(steps) {
+            self.line(&summary);
+        }
     }
 }
 
-/// One line that says what became of a build.
-pub fn summary(steps: &Steps) -> String {
+/// One line that says what became of a build; none where none came to have steps.
+pub fn summary(steps: &Steps) -> Option<String> {
+    if !steps.are_of_a_build() {
+        return None;
+    }
     let ran = steps.count(|outcome| matches!(outcome, Outcome::Done(_)));
     let cached = steps.count(|outcome| matches!(outcome, Outcome::Cached(_)));
     let failed = steps.count(|outcome| matches!(outcome, Outcome::Failed(_)));
@@ -106,7 +111,8 @@ pub fn summary(steps: &Steps) -> String {
     if failed > 0 {
         parts.push(format!("{failed} failed"));
     }
-    format!("{} in {}", parts.join(", "), seconds(steps.elapsed()))
+    let all = parts.join(", ");
+    Some(format!("{all} in {}", seconds(steps.elapsed())))
 }
 
 #[cfg(test)]

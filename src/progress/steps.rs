@@ -124,6 +124,11 @@ impl Steps {
             .count()
     }
 
+    /// Whether steps of a build are among them, and not only what is shown like one.
+    pub fn are_of_a_build(&self) -> bool {
+        u64::try_from(self.steps.len()).is_ok_and(|all| all > self.tasks)
+    }
+
     /// Takes in an event and says whose it is; none for a vertex that is not shown.
     pub fn update(&mut self, event: &Event) -> Option<usize> {
         let index = *self.by_id.get(&vertex(event))?;

@@ -63,7 +63,10 @@ impl Terminal {
     }
 
     fn draw(&mut self, steps: &Steps) {
-        let mut texts = vec![head(steps)];
+        let mut texts = Vec::new();
+        if steps.are_of_a_build() {
+            texts.push(head(steps));
+        }
         for step in steps.iter() {
             match &step.outcome {
                 Outcome::Running => {
@@ -123,7 +126,9 @@ impl super::View for Terminal {
         // A terminal that is gone needs no clearing.
         let _ = self.multi.clear();
         self.show(&[]);
-        self.print(&self.paint("1", &super::plain::summary(steps)));
+        if let Some(summary) = super::plain::summary(steps) {
+            self.print(&self.paint("1", &summary));
+        }
     }
 }
 

@@ -82,3 +82,49 @@ fn a_dockerfile_of_other_bytes_is_refused() {
     std::fs::write(place.project().join("Dockerfile"), b"FROM \xff\xfe\0\n").unwrap();
     place.build_again(&[]).fails(2, "Dockerfile");
 }
+
+#[test]
+fn what_is_missing_is_said_with_where_it_was_looked_for_and_what_was_meant() {
+    let Some(place) = Place::with_base() else {
+        return;
+    };
+    place.write("package.json", "{}");
+    for (dockerfile, text) in [
+        (
+            "FROM base:1\nCOPY packge.json /\n",
+            "did you mean package.json?",
+        ),
+        ("FROM base:1\nCOPY ../x /\n", "`..` does not lead out"),
+        ("FROM base:1\nCOPY nothing-like-it /\n", "in the context"),
+        (
+            "FROM base:1 AS tools\nFROM base:1\nCOPY --from=tools /x /\n",
+            "in the stage `tools`",
+        ),
+    ] {
+        place.build(dockerfile, &[]).fails(2, text);
+    }
+    place
+        .rbuild(&["build", "-f", "Dockerfle", "."])
+        .fails(2, "help");
+    place.rbuild(&["biuld"]).fails(1, "build");
+    place.rbuild(&["images", "--bogus"]).fails(125, "--bogus");
+}
+
+#[test]
+fn the_summary_comes_after_the_warnings_and_only_of_a_build() {
+    let Some(place) = Place::with_base() else {
+        return;
+    };
+    let said = place
+        .build("FROM base:1\nMAINTAINER me\nRUN true\n", &[])
+        .ok();
+    let last = said.err.lines().last().unwrap_or_default();
+    assert!(
+        last.contains("cached") && last.contains("ran in"),
+        "{}",
+        said.err
+    );
+    assert!(said.err.contains("MaintainerDeprecated"), "{}", said.err);
+    let said = place.build("FROM base:1\nRUNN\n", &[]).fails(2, "RUNN");
+    assert!(!said.err.contains("ran in"), "{}", said.err);
+}

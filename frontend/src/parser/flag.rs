@@ -14,7 +14,6 @@ use nom::{IResult, Parser};
 
 use super::SyntaxError;
 use super::line::Line;
-use super::suggest;
 use super::word::is_blank;
 use crate::instruction::Word;
 
@@ -122,7 +121,7 @@ impl<'k> Flags<'k> {
                 let names = known.iter().map(|(name, _)| *name);
                 let error =
                     SyntaxError::new(format!("unknown flag: {spelled}"), line.place(flag.raw));
-                return Err(match suggest::nearest(name, names) {
+                return Err(match crate::suggest::nearest(name, names) {
                     Some(near) => error.with_help(format!("did you mean --{near}?")),
                     None => error,
                 });

@@ -238,7 +238,7 @@ fn unknown(parts: &Parts) -> SyntaxError {
     let error = SyntaxError::new(message, parts.line.place(shown));
     let names = KEYWORDS.iter().map(|(_, name)| *name);
     if shown.len() == written.len()
-        && let Some(name) = suggest::nearest(&written.to_uppercase(), names)
+        && let Some(name) = crate::suggest::nearest(&written.to_uppercase(), names)
     {
         let name = suggest::in_case_of(written, name);
         return error.with_help(format!("did you mean {name}?"));

@@ -41,7 +41,6 @@ mod signals;
 mod stages;
 mod stamp;
 mod state;
-mod suggest;
 mod survey;
 mod syntax;
 #[cfg(test)]

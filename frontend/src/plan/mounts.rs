@@ -5,7 +5,8 @@ use solver::op::Sharing;
 use super::csv::fields;
 use super::error::PlanError;
 use super::gotext::quoted;
-use super::{parse_bool, suggest};
+use super::parse_bool;
+use crate::suggest;
 
 const TYPES: [&str; 5] = ["bind", "cache", "tmpfs", "secret", "ssh"];
 const SHARINGS: [&str; 3] = ["shared", "private", "locked"];

@@ -9,10 +9,11 @@ use super::contexts::Found;
 use super::error::PlanError;
 use super::gotext::quoted;
 use super::images::{ImageName, ResolvedImage};
+use super::onbuild;
 use super::request::NamedContext;
 use super::scope::Scope;
 use super::stages::{Base, SCRATCH, Table};
-use super::{onbuild, suggest};
+use crate::suggest;
 
 /// What a name outside the file turned out to be.
 #[derive(Debug, Clone)]

@@ -6,14 +6,15 @@ use std::collections::HashMap;
 use image::Platform;
 use solver::Span;
 
+use super::checks;
 use super::contexts::Found;
 use super::error::PlanError;
 use super::gotext::quoted;
 use super::mounts;
 use super::scope::Scope;
-use super::{checks, suggest};
 use crate::expansion::NoVariables;
 use crate::instruction::{Command, Instruction, Stage};
+use crate::suggest;
 
 /// The empty image's name.
 pub(super) const SCRATCH: &str = "scratch";

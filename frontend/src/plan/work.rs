@@ -9,9 +9,9 @@ use super::error::PlanError;
 use super::lower::Lowering;
 use super::stages::Step;
 use super::state::StageState;
-use super::suggest::nearest;
 use crate::expansion::{Lexer, Variables};
 use crate::instruction::{Command, Instruction, Word};
+use crate::suggest::nearest;
 
 /// ARGs that never become variables.
 pub(super) const NOT_VARIABLES: [&str; 2] =

@@ -10,7 +10,7 @@ use crate::expansion::{Expansion, Variables};
 use crate::instruction::{Command, Instruction, Stage, Word};
 use crate::plan::gotext::quoted;
 use crate::plan::scope::Scope;
-use crate::plan::suggest::nearest;
+use crate::suggest::nearest;
 
 /// Asks them all.
 pub(in super::super) fn run(scope: &Scope<'_>) {

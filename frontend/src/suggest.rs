@@ -5,10 +5,7 @@ const MOST_OPTIONS: usize = 1_000;
 
 /// The option that `text` is a typing error of: at most two letters off, and none when `text` is
 /// an option itself.
-pub(super) fn nearest<'o>(
-    text: &str,
-    options: impl IntoIterator<Item = &'o str>,
-) -> Option<&'o str> {
+pub fn nearest<'o>(text: &str, options: impl IntoIterator<Item = &'o str>) -> Option<&'o str> {
     let mut best = None;
     let mut least = 3;
     for option in options.into_iter().take(MOST_OPTIONS) {
@@ -51,7 +48,7 @@ fn distance(a: &str, b: &str, limit: usize) -> usize {
 }
 
 /// `message (did you mean option?)`, when there is one that is near.
-pub(super) fn with_suggestion<'o>(
+pub fn with_suggestion<'o>(
     message: String,
     text: &str,
     options: impl IntoIterator<Item = &'o str>,
@@ -75,5 +72,22 @@ mod tests {
         assert_eq!(nearest("deploy", options), None);
         assert_eq!(distance("kitten", "sitting", 9), 3);
         assert_eq!(distance("", "ab", 9), 2);
+    }
+
+    #[test]
+    fn near_and_far() {
+        let names = ["run", "copy", "add", "expose"];
+        for (given, expected) in [
+            ("runn", Some("run")),
+            ("cpoy", Some("copy")),
+            ("exp", None),
+            ("xyz", None),
+            ("", None),
+            ("ru", Some("run")),
+            ("copy\u{2003}", Some("copy")),
+        ] {
+            assert_eq!(nearest(given, names), expected, "{given}");
+        }
+        assert_eq!(nearest(&"x".repeat(1 << 20), names), None);
     }
 }
