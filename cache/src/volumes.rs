@@ -4,7 +4,9 @@
 //! new one, is known elsewhere.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
 use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use rusqlite::{Connection, params};
@@ -100,7 +102,12 @@ impl Store {
                 )
                 .map_err(db.error(action))?;
             // Inside the transaction: nobody sees a row without a directory.
-            std::fs::create_dir_all(&files).map_err(StoreError::io("make", &files))?;
+            std::fs::create_dir_all(&files)
+                .and_then(|()| match added {
+                    0 => Ok(()),
+                    _ => std::fs::set_permissions(&files, Permissions::from_mode(0o755)),
+                })
+                .map_err(StoreError::io("make", &files))?;
             Ok(added > 0)
         })?)
     }

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 
 use super::merged::Skipped;
@@ -23,6 +23,8 @@ pub(super) struct Destination {
     last: Option<(Vec<u8>, OwnedFd)>,
     /// Directories around the last entry: they get mode and time once nothing more is put in them.
     around: Vec<Entry>,
+    /// Whether files get the owners that they have in the tree, and their capabilities.
+    owners: bool,
     skipped: Skipped,
 }
 
@@ -34,14 +36,41 @@ impl Destination {
             root,
             last: None,
             around: Vec::new(),
+            owners: false,
             skipped: Skipped::default(),
         })
     }
 
+    /// From now on files get the owners that they have in the tree.
+    #[must_use]
+    pub fn with_owners(mut self) -> Self {
+        self.owners = true;
+        self
+    }
+
+    /// Gives the directory itself what `entry` says, once all is in it.
+    pub fn root(&mut self, entry: Entry) {
+        self.around.push(Entry {
+            path: Vec::new(),
+            ..entry
+        });
+    }
+
     /// Makes one entry of `layer`.
     pub fn put(&mut self, layer: &Layer, entry: Entry) -> Result<(), LayerError> {
+        let source = entry.path.clone();
+        self.put_from(layer, entry, &source)
+    }
+
+    /// Makes one entry of `layer`, where it is at `source`.
+    pub fn put_from(
+        &mut self,
+        layer: &Layer,
+        entry: Entry,
+        source: &[u8],
+    ) -> Result<(), LayerError> {
         self.leave(&entry.path)?;
-        let made = self.make(layer, &entry);
+        let made = self.make(layer, &entry, source);
         made.map_err(LayerError::io("write", self.root.join(&entry.path)))?;
         if entry.is_dir() {
             self.around.push(entry);
@@ -69,13 +98,17 @@ impl Destination {
         let settled = || -> io::Result<()> {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY;
             let dir = disk::open_beneath(self.root.dir()?, &entry.path, flags)?;
+            if self.owners {
+                own(&dir, entry)?;
+            }
             rustix::fs::fchmod(&dir, Mode::from_raw_mode(entry.mode))?;
             Ok(rustix::fs::futimens(&dir, &times(entry.mtime))?)
         };
         settled().map_err(LayerError::io("write", self.root.join(&entry.path)))
     }
 
-    fn make(&mut self, layer: &Layer, entry: &Entry) -> io::Result<()> {
+    fn make(&mut self, layer: &Layer, entry: &Entry, source: &[u8]) -> io::Result<()> {
+        let owners = self.owners;
         let name = CString::new(entry.name())?;
         if let Kind::Dir { .. } = entry.kind {
             let dir = self.parent(&entry.path)?;
@@ -104,7 +137,10 @@ impl Destination {
         clear(dir, &name)?;
         match &entry.kind {
             Kind::Dir { .. } | Kind::Whiteout => return Ok(()),
-            Kind::File { size, .. } => return fill(dir, &name, layer, entry, *size),
+            Kind::File { size, .. } => {
+                let from = || layer.files.open_file(source);
+                return fill(dir, &name, from, entry, *size, owners);
+            }
             Kind::Symlink { target } => {
                 rustix::fs::symlinkat(CString::new(target.as_slice())?, dir, &name)?;
             }
@@ -128,6 +164,14 @@ impl Destination {
                     }
                     Err(errno) => return Err(errno.into()),
                 }
+            }
+        }
+        if owners {
+            let (uid, gid) = ids(entry);
+            rustix::fs::chownat(dir, &name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
+            if !matches!(entry.kind, Kind::Symlink { .. }) {
+                let mode = Mode::from_raw_mode(entry.mode);
+                rustix::fs::chmodat(dir, &name, mode, AtFlags::empty())?;
             }
         }
         let time = times(entry.mtime);
@@ -180,9 +224,10 @@ fn clear(dir: BorrowedFd<'_>, name: &CString) -> io::Result<()> {
 fn fill(
     dir: BorrowedFd<'_>,
     name: &CString,
-    layer: &Layer,
+    from: impl FnOnce() -> io::Result<File>,
     entry: &Entry,
     size: u64,
+    owners: bool,
 ) -> io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut to = File::from(rustix::fs::openat(
@@ -192,7 +237,7 @@ fn fill(
         Mode::RUSR | Mode::WUSR,
     )?);
     if size > 0 {
-        let mut from = layer.files.open_file(&entry.path)?;
+        let mut from = from()?;
         let copied = io::copy(&mut from, &mut to)?;
         if copied != size {
             return Err(io::Error::other(format!(
@@ -200,8 +245,25 @@ fn fill(
             )));
         }
     }
+    if owners {
+        own(&to, entry)?;
+    }
     rustix::fs::fchmod(&to, Mode::from_raw_mode(entry.mode))?;
+    if owners {
+        for (name, value) in &entry.xattrs {
+            rustix::fs::fsetxattr(&to, name.as_str(), value, rustix::fs::XattrFlags::empty())?;
+        }
+    }
     Ok(rustix::fs::futimens(&to, &times(entry.mtime))?)
+}
+
+fn own(file: impl AsFd, entry: &Entry) -> io::Result<()> {
+    let (uid, gid) = ids(entry);
+    Ok(rustix::fs::fchown(file, uid, gid)?)
+}
+
+fn ids(entry: &Entry) -> (Option<Uid>, Option<Gid>) {
+    (Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)))
 }
 
 fn times(mtime: Timestamp) -> Timestamps {

@@ -8,7 +8,7 @@ use std::path::Path;
 use image::tar::{Time, Writer};
 use rayon::prelude::*;
 
-use super::View;
+use super::{Resolved, View};
 use super::destination::Destination;
 use crate::layer::entry::join;
 use crate::layer::tar::write::{BATCH, append_entry, header, read_small};
@@ -86,6 +86,44 @@ impl<'v> MergedTree<'v> {
             place.put(&self.view.layers()[layer], self.at_epoch(entry))?;
         }
         place.finish()
+    }
+
+    /// Copies what is in the directory `path` (links in it are followed inside the tree) into the
+    /// directory `dir`, which is there, with owners, modes and times, those of `path` itself
+    /// included: a new volume. Nothing happens when `path` is no directory of the tree; whether it is
+    /// one is the answer.
+    pub fn fill_volume(&self, path: &[u8], dir: &Path) -> Result<bool, LayerError> {
+        let Resolved::Entry(top) = self.view.resolve(path, true)? else {
+            return Ok(false);
+        };
+        if !top.is_dir() {
+            return Ok(false);
+        }
+        let mut place = Destination::open(dir)?.with_owners();
+        let within = |path: &[u8]| path.get(top.path.len()..).map(<[u8]>::to_vec);
+        let relative = |path: &[u8]| {
+            within(path).map(|rest| rest.strip_prefix(b"/").map(<[u8]>::to_vec).unwrap_or(rest))
+        };
+        let mut firsts = HashMap::<(LayerId, Vec<u8>), Vec<u8>>::new();
+        place.root(top.clone());
+        for (layer, entry) in self.view.walk(&top.path) {
+            let source = entry.path.clone();
+            let Some(path) = relative(&source).filter(|path| !path.is_empty()) else {
+                continue;
+            };
+            let layer = &self.view.layers()[layer];
+            let mut entry = Entry { path, ..entry };
+            if let Kind::File {
+                link: Some(first), ..
+            } = &mut entry.kind
+            {
+                let group = (layer.id.clone(), first.clone());
+                first.clone_from(firsts.entry(group).or_insert_with(|| entry.path.clone()));
+            }
+            place.put_from(layer, entry, &source)?;
+        }
+        place.finish()?;
+        Ok(true)
     }
 
     /// Paths of everything in it that is no directory, in order.

@@ -195,3 +195,23 @@ fn an_archive_has_one_tree_and_may_have_several() {
             .unwrap()
     );
 }
+
+#[test]
+fn a_new_volume_gets_what_a_directory_shows() {
+    let (_dir, store) = samples::store();
+    let view = sample(&store);
+    let tree = MergedTree::new(&view, None);
+    let place = tempfile::tempdir().unwrap();
+    assert!(!tree.fill_volume(b"none", place.path()).unwrap());
+    assert!(!tree.fill_volume(b"f", place.path()).unwrap());
+    assert!(tree.fill_volume(b"d", place.path()).unwrap());
+    let mode = |name: &str| {
+        let meta = fs::symlink_metadata(place.path().join(name)).unwrap();
+        (meta.mode() & 0o7777, meta.mtime(), meta.nlink())
+    };
+    assert_eq!(mode("").0, 0o1777);
+    assert_eq!(mode("three"), (0o4755, 7, 2));
+    assert_eq!(mode("two"), mode("three"));
+    assert_eq!(fs::read(place.path().join("two")).unwrap(), b"abc");
+    assert!(!place.path().join("one").exists());
+}

@@ -1,0 +1,197 @@
+//! Limits, as Docker's documents have them and as the runtime does.
+
+use executor::container::spec::Resources;
+
+use super::ENGINE;
+use super::document::{HostConfig, Ulimit};
+use crate::cli::container::LimitFlags;
+use crate::report::Failure;
+
+/// The least memory that a container may be limited to.
+const LEAST_MEMORY: u64 = 6 << 20;
+/// Microseconds of a period when none is given.
+const PERIOD: u64 = 100_000;
+/// Names of limits of processes; see getrlimit(2).
+const ULIMITS: [&str; 15] = [
+    "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc",
+    "rss", "rtprio", "rttime", "sigpending", "stack",
+];
+
+/// Puts limits into a document: those that were given. The messages are Docker's.
+pub fn apply(flags: &LimitFlags, host: &mut HostConfig) -> Result<(), Failure> {
+    super::refuse::limits(flags)?;
+    let wrong = |message: &str| Err(Failure::new(ENGINE, message));
+    if let Some(memory) = flags.memory {
+        if memory != 0 && memory < LEAST_MEMORY {
+            return wrong("Minimum memory limit allowed is 6MB");
+        }
+        host.memory = memory;
+        if flags.memory_swap.is_none() && memory != 0 {
+            host.memory_swap = i64::try_from(memory.saturating_mul(2)).unwrap_or(i64::MAX);
+        }
+    }
+    if let Some(swap) = flags.memory_swap {
+        if swap > 0 && host.memory == 0 {
+            return wrong("You should always set the Memory limit when using Memoryswap limit, see usage");
+        }
+        if swap > 0 && swap.unsigned_abs() < host.memory {
+            return wrong("Minimum memoryswap limit should be larger than memory limit, see usage");
+        }
+        host.memory_swap = swap;
+    }
+    if let Some(reservation) = flags.memory_reservation {
+        if host.memory != 0 && reservation > host.memory {
+            return wrong("Minimum memory limit can not be less than memory reservation limit, see usage");
+        }
+        host.memory_reservation = reservation;
+    }
+    if flags.cpus.is_some() && (flags.cpu_period.is_some() || flags.cpu_quota.is_some()) {
+        return wrong("Conflicting options: Nano CPUs and CPU Period cannot both be set");
+    }
+    if let Some(cpus) = flags.cpus {
+        let all = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+        if cpus > all * 1_000_000_000 {
+            return Err(Failure::new(
+                ENGINE,
+                format!(
+                    "Range of CPUs is from 0.01 to {all}.00, as there are only {all} CPUs available"
+                ),
+            ));
+        }
+        host.nano_cpus = cpus;
+        (host.cpu_period, host.cpu_quota) = (0, 0);
+    }
+    if let Some(period) = flags.cpu_period {
+        if period != 0 && !(1000..=1_000_000).contains(&period) {
+            return wrong("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
+        }
+        host.cpu_period = period;
+        host.nano_cpus = 0;
+    }
+    if let Some(quota) = flags.cpu_quota {
+        if (1..1000).contains(&quota) {
+            return wrong("CPU cfs quota can not be less than 1ms (i.e. 1000)");
+        }
+        host.cpu_quota = quota;
+        host.nano_cpus = 0;
+    }
+    let set = |to: &mut String, value: &Option<String>| {
+        if let Some(value) = value {
+            to.clone_from(value);
+        }
+    };
+    set(&mut host.cpuset_cpus, &flags.cpuset_cpus);
+    set(&mut host.cpuset_mems, &flags.cpuset_mems);
+    set(&mut host.cgroup_parent, &flags.cgroup_parent);
+    host.cpu_shares = flags.cpu_shares.unwrap_or(host.cpu_shares);
+    host.pids_limit = flags.pids_limit.or(host.pids_limit);
+    Ok(())
+}
+
+/// The limits as the runtime has them.
+pub fn resources(host: &HostConfig) -> Resources {
+    let positive = |number: u64| (number > 0).then_some(number);
+    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let period = positive(host.cpu_period).unwrap_or(PERIOD);
+    let by_quota = u64::try_from(host.cpu_quota).ok().and_then(positive);
+    Resources {
+        memory: positive(host.memory),
+        milli_cpus: positive(host.nano_cpus / 1_000_000)
+            .or_else(|| by_quota.map(|quota| quota * 1000 / period)),
+        pids: host.pids_limit.and_then(|pids| u64::try_from(pids).ok()).and_then(positive),
+        swap: u64::try_from(host.memory_swap)
+            .ok()
+            .filter(|swap| *swap > 0 && host.memory > 0)
+            .map(|swap| swap.saturating_sub(host.memory)),
+        memory_reservation: positive(host.memory_reservation),
+        cpu_shares: positive(host.cpu_shares),
+        cpuset_cpus: text(&host.cpuset_cpus),
+        cpuset_mems: text(&host.cpuset_mems),
+    }
+}
+
+/// Reads `--ulimit`: `name=soft[:hard]`.
+pub fn ulimits(texts: &[String]) -> Result<Vec<Ulimit>, Failure> {
+    texts.iter().map(|text| ulimit(text)).collect()
+}
+
+fn ulimit(text: &str) -> Result<Ulimit, Failure> {
+    let wrong = |message: String| Failure::new(ENGINE, message);
+    let invalid = || wrong(format!("invalid ulimit argument: {text}"));
+    let (name, values) = text.split_once('=').ok_or_else(invalid)?;
+    if !ULIMITS.contains(&name) {
+        return Err(wrong(format!("invalid ulimit type: {name}")));
+    }
+    let (soft, hard) = values.split_once(':').unwrap_or((values, values));
+    let number = |text: &str| match text {
+        "unlimited" => Ok(-1),
+        text => text.parse::<i64>().ok().filter(|n| *n >= -1).ok_or_else(invalid),
+    };
+    let (soft, hard) = (number(soft)?, number(hard)?);
+    if hard != -1 && (soft > hard || soft == -1) {
+        return Err(wrong(format!(
+            "ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}"
+        )));
+    }
+    Ok(Ulimit {
+        name: name.to_owned(),
+        hard,
+        soft,
+    })
+}
+
+/// A limit as the runtime has it.
+pub fn written(ulimit: &Ulimit) -> String {
+    let number = |number: i64| match number {
+        -1 => "unlimited".to_owned(),
+        number => number.to_string(),
+    };
+    format!("{}={}:{}", ulimit.name, number(ulimit.soft), number(ulimit.hard))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_checked_and_translated() {
+        let mut host = HostConfig::default();
+        let flags = LimitFlags {
+            memory: Some(64 << 20),
+            cpus: Some(500_000_000),
+            pids_limit: Some(-1),
+            ..LimitFlags::default()
+        };
+        apply(&flags, &mut host).unwrap();
+        assert_eq!(host.memory_swap, 128 << 20);
+        let resources = resources(&host);
+        assert_eq!(resources.memory, Some(64 << 20));
+        assert_eq!(resources.swap, Some(64 << 20));
+        assert_eq!((resources.milli_cpus, resources.pids), (Some(500), None));
+        let quota = LimitFlags {
+            cpu_quota: Some(50_000),
+            ..LimitFlags::default()
+        };
+        apply(&quota, &mut host).unwrap();
+        assert_eq!(super::resources(&host).milli_cpus, Some(500));
+        for wrong in [
+            LimitFlags { memory: Some(1), ..LimitFlags::default() },
+            LimitFlags { memory_swap: Some(1), ..LimitFlags::default() },
+            LimitFlags { cpus: Some(u64::MAX), ..LimitFlags::default() },
+            LimitFlags { oom_kill_disable: true, ..LimitFlags::default() },
+        ] {
+            assert!(apply(&wrong, &mut host).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn ulimits_are_read() {
+        let read = |text: &str| ulimit(text).map(|limit| written(&limit));
+        assert_eq!(read("nofile=100:200").unwrap(), "nofile=100:200");
+        assert_eq!(read("core=0").unwrap(), "core=0:0");
+        assert_eq!(read("core=unlimited").unwrap(), "core=unlimited:unlimited");
+        for wrong in ["nofile", "what=1", "nofile=2:1", "nofile=x", "nofile=-2"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+}
