@@ -5,12 +5,14 @@
 //! - [`pipeline`]: a build on one screen
 //! - [`findings`]: what a check found, for people and programs
 //! - [`images`], [`export`]: images found, made and given away
+//! - [`containers`], [`volumes`]: containers made, found and started, and what outlives them
 //! - [`template`], [`columns`], [`output`]: how results are printed
 //! - [`progress`], [`report`]: what people see
 
 mod cli;
 mod columns;
 mod commands;
+mod containers;
 mod export;
 mod findings;
 mod hint;
@@ -27,6 +29,7 @@ mod template;
 mod terminal;
 mod threads;
 mod time;
+mod volumes;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -205,6 +205,12 @@ pub fn report(error: &anyhow::Error) -> u8 {
     failure.class.exit_code()
 }
 
+/// Says something on standard error that is no error.
+pub fn note(text: &str) {
+    // A note that cannot be written has nobody to read it.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// A check's warning with its frame, with a line end, for standard error.
 pub fn warning(warning: &frontend::instruction::Warning, source: &Source) -> String {
     render_warning(warning, source, colour())

@@ -236,8 +236,19 @@ pub fn remove(args: &RmiArgs, home: &Home) -> anyhow::Result<u8> {
     let mut failures = Vec::new();
     let mut missing = Vec::new();
     let mut is_gone = false;
-    // A container in the foreground holds its files by a pin, and needs no image.
-    let users = |_: &StoredImage| -> Option<UsedBy> { None };
+    let containers = store.containers().map_err(|error| store_failure(&error))?;
+    let users = |image: &StoredImage| -> Option<UsedBy> {
+        let own = containers.iter().filter(|row| row.config == image.config);
+        let mut all: Vec<UsedBy> = own
+            .map(|row| UsedBy {
+                container: row.short_id().to_owned(),
+                running: crate::containers::find::status(&store, row)
+                    .is_ok_and(|status| status.state.is_live()),
+            })
+            .collect();
+        all.sort_by_key(|user| !user.running);
+        all.into_iter().next()
+    };
     let cancel = crate::stop::on_signal();
     for text in &args.images {
         settle(&store, text, &cancel).map_err(|error| error.failure())?;

@@ -303,10 +303,8 @@ impl Document {
     pub fn read(folder: &Path) -> Result<Self, Failure> {
         let path = folder.join(FILE);
         let damaged = |cause: String| {
-            let mut failure = Failure::new(
-                Class::System,
-                format!("cannot read {}", path.display()),
-            );
+            let mut failure =
+                Failure::new(Class::System, format!("cannot read {}", path.display()));
             failure.causes = vec![cause];
             failure.help("`rbuild rm -f` removes a container whose description is lost")
         };
@@ -328,6 +326,12 @@ impl Document {
     /// The first digits of its id.
     pub fn short_id(&self) -> &str {
         self.id.get(..12).unwrap_or(&self.id)
+    }
+
+    /// Whether its network is somebody else's, so that no port of it is published.
+    pub fn is_shared(&self) -> bool {
+        let mode = self.host_config.network_mode.as_str();
+        mode == "host" || mode.starts_with("container:")
     }
 
     /// Program and arguments.

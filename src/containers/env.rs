@@ -43,9 +43,7 @@ pub fn given(
 
 /// The lines of a file of variables or labels: no empty ones, no comments; values as they are.
 pub fn lines(file: &Path) -> Result<Vec<String>, Failure> {
-    let unreadable = |why: String| {
-        Failure::new(ENGINE, format!("open {}: {why}", file.display()))
-    };
+    let unreadable = |why: String| Failure::new(ENGINE, format!("open {}: {why}", file.display()));
     let bytes = std::fs::read(file).map_err(|error| {
         unreadable(match error.kind() {
             std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
@@ -123,10 +121,7 @@ mod tests {
         let flags = ["X=2", "A=", "HERE"].map(str::to_owned);
         let caller = |name: &str| (name == "HERE").then(|| "yes".to_owned());
         let found = given(&flags, std::slice::from_ref(&file), caller).unwrap();
-        assert_eq!(
-            found,
-            ["X=2", "Y=a b # kept", "HERE=yes", "Z=\"q\"", "A="]
-        );
+        assert_eq!(found, ["X=2", "Y=a b # kept", "HERE=yes", "Z=\"q\"", "A="]);
         assert!(given(&["=x".to_owned()], &[], caller).is_err());
         std::fs::write(&file, "A B=1\n").unwrap();
         let wrong = given(&[], &[file], caller).unwrap_err();

@@ -13,8 +13,21 @@ const LEAST_MEMORY: u64 = 6 << 20;
 const PERIOD: u64 = 100_000;
 /// Names of limits of processes; see getrlimit(2).
 const ULIMITS: [&str; 15] = [
-    "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc",
-    "rss", "rtprio", "rttime", "sigpending", "stack",
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
 ];
 
 /// Puts limits into a document: those that were given. The messages are Docker's.
@@ -32,7 +45,9 @@ pub fn apply(flags: &LimitFlags, host: &mut HostConfig) -> Result<(), Failure> {
     }
     if let Some(swap) = flags.memory_swap {
         if swap > 0 && host.memory == 0 {
-            return wrong("You should always set the Memory limit when using Memoryswap limit, see usage");
+            return wrong(
+                "You should always set the Memory limit when using Memoryswap limit, see usage",
+            );
         }
         if swap > 0 && swap.unsigned_abs() < host.memory {
             return wrong("Minimum memoryswap limit should be larger than memory limit, see usage");
@@ -41,7 +56,9 @@ pub fn apply(flags: &LimitFlags, host: &mut HostConfig) -> Result<(), Failure> {
     }
     if let Some(reservation) = flags.memory_reservation {
         if host.memory != 0 && reservation > host.memory {
-            return wrong("Minimum memory limit can not be less than memory reservation limit, see usage");
+            return wrong(
+                "Minimum memory limit can not be less than memory reservation limit, see usage",
+            );
         }
         host.memory_reservation = reservation;
     }
@@ -63,7 +80,9 @@ pub fn apply(flags: &LimitFlags, host: &mut HostConfig) -> Result<(), Failure> {
     }
     if let Some(period) = flags.cpu_period {
         if period != 0 && !(1000..=1_000_000).contains(&period) {
-            return wrong("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
+            return wrong(
+                "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)",
+            );
         }
         host.cpu_period = period;
         host.nano_cpus = 0;
@@ -98,7 +117,10 @@ pub fn resources(host: &HostConfig) -> Resources {
         memory: positive(host.memory),
         milli_cpus: positive(host.nano_cpus / 1_000_000)
             .or_else(|| by_quota.map(|quota| quota * 1000 / period)),
-        pids: host.pids_limit.and_then(|pids| u64::try_from(pids).ok()).and_then(positive),
+        pids: host
+            .pids_limit
+            .and_then(|pids| u64::try_from(pids).ok())
+            .and_then(positive),
         swap: u64::try_from(host.memory_swap)
             .ok()
             .filter(|swap| *swap > 0 && host.memory > 0)
@@ -125,7 +147,11 @@ fn ulimit(text: &str) -> Result<Ulimit, Failure> {
     let (soft, hard) = values.split_once(':').unwrap_or((values, values));
     let number = |text: &str| match text {
         "unlimited" => Ok(-1),
-        text => text.parse::<i64>().ok().filter(|n| *n >= -1).ok_or_else(invalid),
+        text => text
+            .parse::<i64>()
+            .ok()
+            .filter(|n| *n >= -1)
+            .ok_or_else(invalid),
     };
     let (soft, hard) = (number(soft)?, number(hard)?);
     if hard != -1 && (soft > hard || soft == -1) {
@@ -146,7 +172,12 @@ pub fn written(ulimit: &Ulimit) -> String {
         -1 => "unlimited".to_owned(),
         number => number.to_string(),
     };
-    format!("{}={}:{}", ulimit.name, number(ulimit.soft), number(ulimit.hard))
+    format!(
+        "{}={}:{}",
+        ulimit.name,
+        number(ulimit.soft),
+        number(ulimit.hard)
+    )
 }
 
 #[cfg(test)]
@@ -175,10 +206,22 @@ mod tests {
         apply(&quota, &mut host).unwrap();
         assert_eq!(super::resources(&host).milli_cpus, Some(500));
         for wrong in [
-            LimitFlags { memory: Some(1), ..LimitFlags::default() },
-            LimitFlags { memory_swap: Some(1), ..LimitFlags::default() },
-            LimitFlags { cpus: Some(u64::MAX), ..LimitFlags::default() },
-            LimitFlags { oom_kill_disable: true, ..LimitFlags::default() },
+            LimitFlags {
+                memory: Some(1),
+                ..LimitFlags::default()
+            },
+            LimitFlags {
+                memory_swap: Some(1),
+                ..LimitFlags::default()
+            },
+            LimitFlags {
+                cpus: Some(u64::MAX),
+                ..LimitFlags::default()
+            },
+            LimitFlags {
+                oom_kill_disable: true,
+                ..LimitFlags::default()
+            },
         ] {
             assert!(apply(&wrong, &mut host).is_err(), "{wrong:?}");
         }

@@ -96,7 +96,11 @@ pub fn mount(text: &str) -> Result<Wanted, Failure> {
         },
         ..Wanted::default()
     };
-    let invalid = |message: String| wrong(format!("invalid argument \"{text}\" for \"--mount\" flag: {message}"));
+    let invalid = |message: String| {
+        wrong(format!(
+            "invalid argument \"{text}\" for \"--mount\" flag: {message}"
+        ))
+    };
     let mut source = String::new();
     let mut target = String::new();
     let mut memory = Memory::default();
@@ -121,7 +125,11 @@ pub fn mount(text: &str) -> Result<Wanted, Failure> {
                     "image" | "npipe" | "cluster" => {
                         return Err(wrong(format!("--mount type={value} is not done")));
                     }
-                    _ => return Err(wrong(format!("invalid mount config: mount type unknown: \"{value}\""))),
+                    _ => {
+                        return Err(wrong(format!(
+                            "invalid mount config: mount type unknown: \"{value}\""
+                        )));
+                    }
                 }
             }
             "source" | "src" => source = value,
@@ -153,12 +161,15 @@ pub fn mount(text: &str) -> Result<Wanted, Failure> {
             "volume-driver" => {
                 given_for.push(MountKind::Volume);
                 if value != "local" {
-                    return Err(wrong(format!("error looking up volume plugin {value}: plugin \"{value}\" not found")));
+                    return Err(wrong(format!(
+                        "error looking up volume plugin {value}: plugin \"{value}\" not found"
+                    )));
                 }
             }
             "tmpfs-size" => {
                 given_for.push(MountKind::Tmpfs);
-                memory.size = size(&value).map_err(|_| invalid(format!("invalid value for {key}: {value}")))?;
+                memory.size = size(&value)
+                    .map_err(|_| invalid(format!("invalid value for {key}: {value}")))?;
             }
             "tmpfs-mode" => {
                 given_for.push(MountKind::Tmpfs);
@@ -170,21 +181,28 @@ pub fn mount(text: &str) -> Result<Wanted, Failure> {
             "bind-nonrecursive" | "bind-recursive" | "volume-subpath" => {
                 return Err(wrong(format!("--mount {key} is not done")));
             }
-            _ => return Err(invalid(format!("unexpected key '{key}' in '{key}={value}'"))),
+            _ => {
+                return Err(invalid(format!(
+                    "unexpected key '{key}' in '{key}={value}'"
+                )));
+            }
         }
     }
     if target.is_empty() {
         return Err(invalid("target is required".to_owned()));
     }
     if given_for.iter().any(|kind| *kind != wanted.point.kind) {
-        return Err(invalid("options of one type of mount cannot be given to another".to_owned()));
+        return Err(invalid(
+            "options of one type of mount cannot be given to another".to_owned(),
+        ));
     }
     wanted.point.destination = destination(&target)?;
     match wanted.point.kind {
         MountKind::Bind => {
             if source.is_empty() {
                 return Err(wrong(
-                    "invalid mount config for type \"bind\": field Source must not be empty".to_owned(),
+                    "invalid mount config for type \"bind\": field Source must not be empty"
+                        .to_owned(),
                 ));
             }
             wanted.point.source = source;
@@ -200,7 +218,8 @@ pub fn mount(text: &str) -> Result<Wanted, Failure> {
         MountKind::Tmpfs => {
             if !source.is_empty() {
                 return Err(wrong(
-                    "invalid mount config for type \"tmpfs\": field Source must not be specified".to_owned(),
+                    "invalid mount config for type \"tmpfs\": field Source must not be specified"
+                        .to_owned(),
                 ));
             }
             memory.mode = memory.mode.or(Some(0o1777));
@@ -303,7 +322,10 @@ mod tests {
             ),
             ("a:/b:ro:x", "invalid volume specification: 'a:/b:ro:x'"),
             (":/b", "invalid volume specification: ':/b'"),
-            ("v:/", "invalid volume specification: destination can't be '/'"),
+            (
+                "v:/",
+                "invalid volume specification: destination can't be '/'",
+            ),
         ] {
             assert_eq!(shown(volume(text)), expected, "{text}");
         }
@@ -338,14 +360,28 @@ mod tests {
         ] {
             assert!(mount(wrong).is_err(), "{wrong}");
         }
-        assert_eq!(mount("type=tmpfs,dst=/x").unwrap().point.memory.unwrap().mode, Some(0o1777));
+        assert_eq!(
+            mount("type=tmpfs,dst=/x")
+                .unwrap()
+                .point
+                .memory
+                .unwrap()
+                .mode,
+            Some(0o1777)
+        );
     }
 
     #[test]
     fn memory_has_options() {
         let (memory, readonly) = memory("size=4m,mode=700,exec,ro").unwrap();
-        assert_eq!((memory.size, memory.mode, memory.exec, readonly), (4 << 20, Some(0o700), true, true));
+        assert_eq!(
+            (memory.size, memory.mode, memory.exec, readonly),
+            (4 << 20, Some(0o700), true, true)
+        );
         assert!(tmpfs("/x:size=y").is_err() && tmpfs("x").is_err());
-        assert_eq!(tmpfs("/x:size=1").unwrap(), ("/x".to_owned(), "size=1".to_owned()));
+        assert_eq!(
+            tmpfs("/x:size=1").unwrap(),
+            ("/x".to_owned(), "size=1".to_owned())
+        );
     }
 }

@@ -2,32 +2,31 @@
 
 const QUALITIES: &[&str] = &[
     "able", "agile", "alert", "amber", "ample", "apt", "azure", "bold", "brave", "breezy",
-    "bright", "brisk", "calm", "candid", "careful", "cheerful", "clear", "clever", "cosy",
-    "crisp", "curious", "daring", "deft", "eager", "early", "earnest", "easy", "fair", "fancy",
-    "fast", "fine", "firm", "fluent", "fond", "frank", "free", "fresh", "gentle", "glad",
-    "golden", "good", "grand", "green", "happy", "hardy", "honest", "humble", "jolly", "keen",
-    "kind", "large", "light", "little", "lively", "loyal", "lucid", "lucky", "mellow", "merry",
-    "mild", "modest", "neat", "nimble", "noble", "patient", "plain", "polite", "prompt", "proud",
-    "pure", "quick", "quiet", "rapid", "ready", "robust", "rosy", "round", "sharp", "silent",
-    "silver", "simple", "sincere", "sleek", "smart", "smooth", "sober", "solid", "sound",
-    "spry", "stable", "steady", "stout", "sturdy", "sunny", "swift", "tidy", "tranquil", "trusty",
-    "upbeat", "vivid", "warm", "wise", "witty", "zesty",
+    "bright", "brisk", "calm", "candid", "careful", "cheerful", "clear", "clever", "cosy", "crisp",
+    "curious", "daring", "deft", "eager", "early", "earnest", "easy", "fair", "fancy", "fast",
+    "fine", "firm", "fluent", "fond", "frank", "free", "fresh", "gentle", "glad", "golden", "good",
+    "grand", "green", "happy", "hardy", "honest", "humble", "jolly", "keen", "kind", "large",
+    "light", "little", "lively", "loyal", "lucid", "lucky", "mellow", "merry", "mild", "modest",
+    "neat", "nimble", "noble", "patient", "plain", "polite", "prompt", "proud", "pure", "quick",
+    "quiet", "rapid", "ready", "robust", "rosy", "round", "sharp", "silent", "silver", "simple",
+    "sincere", "sleek", "smart", "smooth", "sober", "solid", "sound", "spry", "stable", "steady",
+    "stout", "sturdy", "sunny", "swift", "tidy", "tranquil", "trusty", "upbeat", "vivid", "warm",
+    "wise", "witty", "zesty",
 ];
 
 const ANIMALS: &[&str] = &[
-    "alpaca", "ant", "badger", "bat", "bear", "beaver", "bee", "bison", "boar", "bunting",
-    "camel", "carp", "cat", "chamois", "cicada", "cobra", "cod", "condor", "coot", "crab",
-    "crane", "cricket", "crow", "cuckoo", "curlew", "deer", "dingo", "dog", "dolphin", "dove",
-    "duck", "eagle", "eel", "egret", "elk", "emu", "falcon", "ferret", "finch", "fox", "frog",
-    "gannet", "gecko", "goat", "goose", "grouse", "gull", "hare", "hawk", "hedgehog", "heron",
-    "hoopoe", "horse", "hound", "ibex", "ibis", "jackal", "jay", "kestrel", "kite", "kiwi",
-    "koala", "lark", "lemur", "linnet", "lion", "lizard", "llama", "lynx", "magpie", "marmot",
-    "marten", "mole", "moose", "moth", "mouse", "mule", "newt", "osprey", "otter", "owl", "ox",
-    "panda", "pelican", "penguin", "pigeon", "pike", "plover", "pony", "puffin", "puma", "quail",
-    "rabbit", "raven", "robin", "salmon", "seal", "shrew", "snail", "snipe", "sparrow",
-    "squirrel", "stork", "swallow", "swan", "swift", "tapir", "tern", "thrush", "tiger", "toad",
-    "trout", "turtle", "vole", "walrus", "weasel", "whale", "wolf", "wombat", "wren", "yak",
-    "zebra",
+    "alpaca", "ant", "badger", "bat", "bear", "beaver", "bee", "bison", "boar", "bunting", "camel",
+    "carp", "cat", "chamois", "cicada", "cobra", "cod", "condor", "coot", "crab", "crane",
+    "cricket", "crow", "cuckoo", "curlew", "deer", "dingo", "dog", "dolphin", "dove", "duck",
+    "eagle", "eel", "egret", "elk", "emu", "falcon", "ferret", "finch", "fox", "frog", "gannet",
+    "gecko", "goat", "goose", "grouse", "gull", "hare", "hawk", "hedgehog", "heron", "hoopoe",
+    "horse", "hound", "ibex", "ibis", "jackal", "jay", "kestrel", "kite", "kiwi", "koala", "lark",
+    "lemur", "linnet", "lion", "lizard", "llama", "lynx", "magpie", "marmot", "marten", "mole",
+    "moose", "moth", "mouse", "mule", "newt", "osprey", "otter", "owl", "ox", "panda", "pelican",
+    "penguin", "pigeon", "pike", "plover", "pony", "puffin", "puma", "quail", "rabbit", "raven",
+    "robin", "salmon", "seal", "shrew", "snail", "snipe", "sparrow", "squirrel", "stork",
+    "swallow", "swan", "swift", "tapir", "tern", "thrush", "tiger", "toad", "trout", "turtle",
+    "vole", "walrus", "weasel", "whale", "wolf", "wombat", "wren", "yak", "zebra",
 ];
 
 /// A name made of two random numbers. After `attempt` others were taken it gets a digit more.
@@ -59,7 +58,10 @@ mod tests {
             sorted.sort_unstable();
             sorted.dedup();
             assert_eq!(sorted.len(), list.len(), "no word twice");
-            assert!(list.iter().all(|word| word.bytes().all(|b| b.is_ascii_lowercase())));
+            assert!(
+                list.iter()
+                    .all(|word| word.bytes().all(|b| b.is_ascii_lowercase()))
+            );
         }
     }
 }

@@ -105,6 +105,9 @@ pub fn published(bindings: &Bindings, all: &[String]) -> Vec<Publish> {
                 protocol,
                 host,
                 host_port: range(&binding.host_port).map_or(0, |(first, _)| first),
+                host_last: range(&binding.host_port)
+                    .filter(|(first, last)| first < last)
+                    .map_or(0, |(_, last)| last),
             });
         }
     }
@@ -115,6 +118,7 @@ pub fn published(bindings: &Bindings, all: &[String]) -> Vec<Publish> {
                 protocol,
                 host: ANYWHERE,
                 host_port: 0,
+                host_last: 0,
             });
         }
     }
@@ -140,8 +144,9 @@ fn split_protocol(text: &str) -> Result<(&str, &'static str), Failure> {
         Some((rest, protocol)) => match protocol.to_ascii_lowercase().as_str() {
             "tcp" => Ok((rest, "tcp")),
             "udp" => Ok((rest, "udp")),
-            "sctp" => Err(Failure::new(ENGINE, "publishing SCTP is not done")
-                .help("TCP and UDP are")),
+            "sctp" => {
+                Err(Failure::new(ENGINE, "publishing SCTP is not done").help("TCP and UDP are"))
+            }
             _ => Err(Failure::new(ENGINE, format!("Invalid proto: {protocol}"))),
         },
     }
@@ -194,7 +199,10 @@ mod tests {
             ("99999:80", "Invalid hostPort: 99999"),
             ("x:1:2", "Invalid ip address: x"),
             ("80/icmp", "Invalid proto: icmp"),
-            ("1-2:3-5", "Invalid ranges specified for container and host Ports: 3-5 and 1-2"),
+            (
+                "1-2:3-5",
+                "Invalid ranges specified for container and host Ports: 3-5 and 1-2",
+            ),
             ("8080:", "No port specified: 8080:<empty>"),
         ] {
             assert_eq!(read(text).unwrap_err(), expected);

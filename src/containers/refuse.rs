@@ -8,26 +8,30 @@ use crate::report::Failure;
 pub fn flags(flags: &Flags) -> Result<(), Failure> {
     let (files, network, security) = (&flags.files, &flags.network, &flags.security);
     let other = |given: &Option<String>, done: &[&str]| {
-        given
-            .as_deref()
-            .is_some_and(|value| !done.contains(&value))
+        given.as_deref().is_some_and(|value| !done.contains(&value))
     };
     refuse(&[
         (!files.storage_options.is_empty(), "--storage-opt"),
         (files.gpus.is_some(), "--gpus"),
-        (other(&files.volume_driver, &["local", ""]), "--volume-driver other than local"),
+        (
+            other(&files.volume_driver, &["local", ""]),
+            "--volume-driver other than local",
+        ),
         (!network.link.is_empty(), "--link"),
         (!network.link_local_ip.is_empty(), "--link-local-ip"),
         (network.ip6.is_some(), "--ip6"),
         (!security.device_rules.is_empty(), "--device-cgroup-rule"),
         (other(&security.isolation, &["default", ""]), "--isolation"),
-        (other(&security.userns, &["host", ""]), "--userns other than host"),
+        (
+            other(&security.userns, &["host", ""]),
+            "--userns other than host",
+        ),
+        (security.ipc.as_deref() == Some("none"), "--ipc none"),
         (other(&security.uts, &["host", ""]), "--uts other than host"),
         (
             other(&flags.whole.log_driver, &["json-file", "local", "none"]),
             "--log-driver other than json-file, local and none",
         ),
-        (flags.whole.disable_content_trust, "--disable-content-trust"),
     ])?;
     limits(&flags.limits)
 }
@@ -35,12 +39,21 @@ pub fn flags(flags: &Flags) -> Result<(), Failure> {
 /// Refuses limits that would be ignored otherwise.
 pub fn limits(flags: &LimitFlags) -> Result<(), Failure> {
     refuse(&[
-        (flags.memory_swappiness.is_some_and(|value| value != -1), "--memory-swappiness"),
+        (
+            flags.memory_swappiness.is_some_and(|value| value != -1),
+            "--memory-swappiness",
+        ),
         (flags.kernel_memory.is_some(), "--kernel-memory"),
         (flags.cpu_rt_period.is_some(), "--cpu-rt-period"),
         (flags.cpu_rt_runtime.is_some(), "--cpu-rt-runtime"),
-        (flags.blkio_weight.is_some_and(|value| value != 0), "--blkio-weight"),
-        (!flags.blkio_weight_device.is_empty(), "--blkio-weight-device"),
+        (
+            flags.blkio_weight.is_some_and(|value| value != 0),
+            "--blkio-weight",
+        ),
+        (
+            !flags.blkio_weight_device.is_empty(),
+            "--blkio-weight-device",
+        ),
         (!flags.device_read_bps.is_empty(), "--device-read-bps"),
         (!flags.device_read_iops.is_empty(), "--device-read-iops"),
         (!flags.device_write_bps.is_empty(), "--device-write-bps"),

@@ -6,9 +6,7 @@ use std::path::Path;
 
 use image::config::Healthcheck;
 
-use super::document::{
-    Config, Device, Document, Endpoint, HostConfig, LogConfig, LogSettings,
-};
+use super::document::{Config, Device, Document, Endpoint, HostConfig, LogConfig, LogSettings};
 use super::mounts::Wanted;
 use super::{ENGINE, env, limits, mounts, ports, refuse, restart, signal};
 use crate::cli::container::{Flags, HealthFlags};
@@ -181,7 +179,12 @@ fn host_config(flags: &Flags) -> Result<(HostConfig, LogSettings), Failure> {
         volumes_from: some(&files.volumes_from),
         cap_add: some(&security.cap_add),
         cap_drop: some(&security.cap_drop),
-        cgroupns_mode: one_of("--cgroupns", security.cgroupns.as_deref(), &["private", "host"], false)?,
+        cgroupns_mode: one_of(
+            "--cgroupns",
+            security.cgroupns.as_deref(),
+            &["private", "host"],
+            false,
+        )?,
         dns: network.dns.clone(),
         dns_options: network.dns_options.clone(),
         dns_search: network.dns_search.clone(),
@@ -236,7 +239,10 @@ fn host_config(flags: &Flags) -> Result<(HostConfig, LogSettings), Failure> {
 /// A mode of a namespace; `container:NAME` where another's can be joined.
 fn one_of(flag: &str, given: Option<&str>, known: &[&str], join: bool) -> Result<String, Failure> {
     let text = given.unwrap_or_default();
-    let is_join = join && text.strip_prefix("container:").is_some_and(|name| !name.is_empty());
+    let is_join = join
+        && text
+            .strip_prefix("container:")
+            .is_some_and(|name| !name.is_empty());
     if text.is_empty() || known.contains(&text) || is_join {
         return Ok(text.to_owned());
     }
@@ -254,7 +260,9 @@ fn extra_hosts(texts: &[String]) -> Result<Vec<String>, Failure> {
             .ok_or_else(|| wrong(format!("bad format for add-host: \"{text}\"")))?;
         let bare = address.trim_start_matches('[').trim_end_matches(']');
         if bare != "host-gateway" && bare.parse::<std::net::IpAddr>().is_err() {
-            return Err(wrong(format!("invalid IP address in add-host: \"{address}\"")));
+            return Err(wrong(format!(
+                "invalid IP address in add-host: \"{address}\""
+            )));
         }
         hosts.push(format!("{host}:{bare}"));
     }
@@ -331,9 +339,8 @@ fn log(driver: Option<&str>, options: &[String]) -> Result<(LogConfig, LogSettin
 
 /// `HOST[:CONTAINER[:rwm]]`.
 fn devices(texts: &[String]) -> Result<Vec<Device>, Failure> {
-    let is_mode = |text: &str| {
-        !text.is_empty() && text.len() <= 3 && text.chars().all(|c| "rwm".contains(c))
-    };
+    let is_mode =
+        |text: &str| !text.is_empty() && text.len() <= 3 && text.chars().all(|c| "rwm".contains(c));
     texts
         .iter()
         .map(|text| {
@@ -348,6 +355,11 @@ fn devices(texts: &[String]) -> Result<Vec<Device>, Failure> {
             };
             if !source.starts_with('/') || !target.starts_with('/') {
                 return Err(wrong(format!("invalid device specification: {text}")));
+            }
+            if !(mode.contains('r') && mode.contains('w')) {
+                return Err(wrong(format!(
+                    "--device {text}: rights less than rw are not done"
+                )));
             }
             Ok(Device {
                 path_on_host: source.to_owned(),
@@ -365,7 +377,8 @@ fn networks(flags: &Flags, host: &HostConfig) -> Result<BTreeMap<String, Endpoin
         name => name,
     };
     let is_shared = name == "host" || name == "none" || name.starts_with("container:");
-    let wanted = network.ip.is_some() || network.mac_address.is_some() || !network.aliases.is_empty();
+    let wanted =
+        network.ip.is_some() || network.mac_address.is_some() || !network.aliases.is_empty();
     if is_shared && network.ip.is_some() {
         return Err(wrong(
             "user specified IP address is supported on user defined networks only",

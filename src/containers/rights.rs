@@ -79,12 +79,25 @@ mod tests {
             let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
             options(&texts)
         };
-        let all = read(&["no-new-privileges", "seccomp=unconfined", "systempaths=unconfined"]);
+        let all = read(&[
+            "no-new-privileges",
+            "seccomp=unconfined",
+            "systempaths=unconfined",
+        ]);
         let all = all.unwrap();
         assert!(all.no_new_privileges && all.unfiltered && all.unmasked);
-        assert!(!read(&["no-new-privileges:false"]).unwrap().no_new_privileges);
+        assert!(
+            !read(&["no-new-privileges:false"])
+                .unwrap()
+                .no_new_privileges
+        );
         assert_eq!(read(&["label=disable"]).unwrap(), Options::default());
-        for wrong in ["seccomp=/profile.json", "apparmor=mine", "what", "label=type:x"] {
+        for wrong in [
+            "seccomp=/profile.json",
+            "apparmor=mine",
+            "what",
+            "label=type:x",
+        ] {
             assert!(read(&[wrong]).is_err(), "{wrong}");
         }
     }

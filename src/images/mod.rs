@@ -5,6 +5,7 @@ mod complete;
 mod dated;
 mod document;
 mod draft;
+pub mod inspect;
 mod pack;
 mod resolve;
 mod seal;

@@ -263,7 +263,10 @@ fn own(file: impl AsFd, entry: &Entry) -> io::Result<()> {
 }
 
 fn ids(entry: &Entry) -> (Option<Uid>, Option<Gid>) {
-    (Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)))
+    (
+        Some(Uid::from_raw(entry.uid)),
+        Some(Gid::from_raw(entry.gid)),
+    )
 }
 
 fn times(mtime: Timestamp) -> Timestamps {

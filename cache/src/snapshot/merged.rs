@@ -8,8 +8,8 @@ use std::path::Path;
 use image::tar::{Time, Writer};
 use rayon::prelude::*;
 
-use super::{Resolved, View};
 use super::destination::Destination;
+use super::{Resolved, View};
 use crate::layer::entry::join;
 use crate::layer::tar::write::{BATCH, append_entry, header, read_small};
 use crate::layer::{Entry, Kind, LayerError, LayerId, TarOptions, Timestamp};

@@ -9,6 +9,7 @@ mod talk;
 use clap::{Args, Subcommand};
 
 pub use files::{CommitArgs, CopyArgs, DiffArgs, ExportArgs};
+pub use flags::{Flags, HealthFlags, LimitFlags, Whole};
 pub use life::{
     CreateArgs, KillArgs, NamesArgs, RemoveArgs, RenameArgs, RestartArgs, RunArgs, StartArgs,
     StopArgs, UpdateArgs,

@@ -75,3 +75,40 @@ pub fn list(args: &ListArgs, home: &Home) -> anyhow::Result<u8> {
 fn unfinished(name: &str) -> anyhow::Result<u8> {
     Err(Failure::new(Class::Refused, format!("{name} is not done yet")).into())
 }
+
+/// Does something with each of the things that are named, and prints what it answers; what went
+/// wrong is said afterwards, and the exit code is 1.
+fn each(
+    texts: &[String],
+    mut act: impl FnMut(&str) -> Result<Option<String>, Failure>,
+) -> anyhow::Result<u8> {
+    let mut failures = Vec::new();
+    for text in texts {
+        match act(text) {
+            Ok(Some(said)) => crate::output::print(&format!("{said}\n"))?,
+            Ok(None) => {}
+            Err(failure) => failures.push(failure),
+        }
+    }
+    match Failure::all(failures) {
+        None => Ok(0),
+        Some(mut failure) => {
+            if !matches!(failure.class, Class::Unread) {
+                failure.class = Class::Refused;
+            }
+            Err(failure.into())
+        }
+    }
+}
+
+/// Asks before something is removed for ever.
+fn confirmed(warning: &str) -> Result<bool, Failure> {
+    crate::output::print(&format!(
+        "WARNING! {warning}\nAre you sure you want to continue? [y/N] "
+    ))?;
+    let mut answer = String::new();
+    std::io::stdin()
+        .read_line(&mut answer)
+        .map_err(|error| Failure::from_error(Class::System, &error))?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}

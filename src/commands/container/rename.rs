@@ -1,9 +1,24 @@
-//! `rename`.
+//! `rename`: gives a container another name.
 
 use crate::cli::container::RenameArgs;
+use crate::containers::find;
 use crate::home::Home;
+use crate::report::{Class, Failure};
 
-/// Not there yet.
-pub fn run(_args: &RenameArgs, _home: &Home) -> anyhow::Result<u8> {
-    super::unfinished("rename")
+/// Gives a container another name.
+pub fn run(args: &RenameArgs, home: &Home) -> anyhow::Result<u8> {
+    let store = home.enter_and_open()?;
+    let row = find::row(&store, &args.container)?;
+    let name = args.name.strip_prefix('/').unwrap_or(&args.name);
+    if name == row.name {
+        return Err(Failure::new(
+            Class::Refused,
+            "Renaming a container with the same name as its current name",
+        )
+        .into());
+    }
+    store
+        .rename_container(&row.id, name)
+        .map_err(|error| find::failure(&error))?;
+    Ok(0)
 }

@@ -1,0 +1,39 @@
+//! Containers as commands see them.
+//!
+//! - [`request`]: flags, understood (with [`mounts`], [`ports`], [`env`], [`limits`], [`rights`], [`restart`])
+//! - [`image`], [`create`], [`shared`]: an image and a request become a folder and a row
+//! - [`document`]: what is in the folder: `container.json`
+//! - [`life`], [`network`]: a document becomes what its monitor starts
+//! - [`find`]: rows, documents, status and monitor of the containers that people name
+//! - [`inspect`], [`list`], [`filter`], [`size`]: what is shown of them
+//! - [`remove`]: their end
+//! - [`names`], [`signal`], [`refuse`]: words
+
+pub mod create;
+pub mod document;
+pub mod env;
+pub mod filter;
+pub mod find;
+pub mod image;
+pub mod inspect;
+pub mod life;
+pub mod limits;
+pub mod list;
+pub mod mounts;
+mod names;
+pub mod network;
+mod pattern;
+pub mod ports;
+mod refuse;
+pub mod remove;
+pub mod request;
+pub mod restart;
+mod rights;
+mod shared;
+pub mod signal;
+pub mod size;
+
+use crate::report::Class;
+
+/// Docker's code for what went wrong before the process, and for arguments that are wrong.
+pub const ENGINE: Class = Class::Container(125);

@@ -1,0 +1,195 @@
+//! Which network a container gets when it is started, and the three files that say so inside.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use cache::{Store, StoredContainer};
+use executor::container::hosts::resolv_conf;
+use executor::container::spec::Network;
+use executor::network::Plan;
+
+use super::document::Document;
+use crate::export::unwritable;
+use crate::report::{Class, Failure};
+
+/// Files in a container's folder that are mounted into its /etc.
+pub const FILES: [&str; 3] = ["hosts", "hostname", "resolv.conf"];
+
+/// The network of a container about to start.
+pub struct Wanted {
+    /// What its monitor sets up.
+    pub plan: Plan,
+}
+
+/// The network that the document asks for.
+pub fn wanted(
+    store: &Store,
+    _row: &StoredContainer,
+    document: &Document,
+) -> Result<Wanted, Failure> {
+    let mode = document.host_config.network_mode.as_str();
+    let plan = match mode {
+        "host" => Plan::Host,
+        "none" => Plan::None,
+        // Until there are bridges.
+        "default" | "bridge" => Plan::Host,
+        mode => match mode.strip_prefix("container:") {
+            Some(id) => Plan::Of {
+                container: super::find::row(store, id)?.id,
+            },
+            None => {
+                return Err(Failure::new(
+                    Class::Refused,
+                    format!("network {mode} not found"),
+                ));
+            }
+        },
+    };
+    Ok(Wanted { plan })
+}
+
+/// Writes hosts, hostname and resolv.conf into the container's folder.
+pub fn write_files(folder: &Path, document: &Document, network: &Wanted) -> Result<(), Failure> {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let kind = match network.plan {
+        Plan::Host => Network::Host,
+        _ => Network::None,
+    };
+    let addresses = match &network.plan {
+        Plan::Bridge(bridged) => bridged
+            .interfaces
+            .iter()
+            .map(|interface| interface.address.to_string())
+            .collect(),
+        _ => Vec::new(),
+    };
+    let gateway = match &network.plan {
+        Plan::Host => "127.0.0.1".to_owned(),
+        Plan::Bridge(bridged) => bridged
+            .interfaces
+            .first()
+            .map(|interface| interface.gateway.to_string())
+            .unwrap_or_default(),
+        _ => String::new(),
+    };
+    let hosts = match network.plan {
+        Plan::Host => read("/etc/hosts") + &extra(document, &gateway),
+        _ => hosts(document, &addresses, &gateway),
+    };
+    let resolver = match &network.plan {
+        Plan::Bridge(bridged) => bridged.resolver.is_some(),
+        _ => false,
+    };
+    let texts = [
+        hosts,
+        format!("{}\n", document.config.hostname),
+        servers(document, resolv_conf(kind, read), resolver),
+    ];
+    for (name, text) in FILES.iter().zip(texts) {
+        let path = folder.join(name);
+        std::fs::write(&path, text).map_err(|error| unwritable(&path, &error))?;
+    }
+    Ok(())
+}
+
+/// /etc/hosts of a container with a network of its own.
+fn hosts(document: &Document, addresses: &[String], gateway: &str) -> String {
+    let mut text = String::from(
+        "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\n\
+         ff00::0\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n",
+    );
+    text.push_str(&extra(document, gateway));
+    let config = &document.config;
+    let mut names = config.hostname.clone();
+    if !config.domainname.is_empty() {
+        names = format!("{names}.{} {names}", config.domainname);
+    } else if let Some((short, _)) = config.hostname.split_once('.') {
+        names = format!("{names} {short}");
+    }
+    for address in addresses {
+        // Writing to a text cannot fail.
+        let _ = writeln!(text, "{address}\t{names}");
+    }
+    if addresses.is_empty() {
+        let _ = writeln!(text, "127.0.0.1\t{names}");
+    }
+    text
+}
+
+fn extra(document: &Document, gateway: &str) -> String {
+    let mut text = String::new();
+    for entry in document.host_config.extra_hosts.iter().flatten() {
+        if let Some((host, address)) = entry.split_once(':') {
+            let address = match address {
+                "host-gateway" => gateway,
+                address => address,
+            };
+            let _ = writeln!(text, "{address}\t{host}");
+        }
+    }
+    text
+}
+
+/// /etc/resolv.conf: the host's, or what `--dns` and its like say.
+fn servers(document: &Document, usual: String, resolver: bool) -> String {
+    let host = &document.host_config;
+    if host.dns.is_empty() && host.dns_search.is_empty() && host.dns_options.is_empty() && !resolver
+    {
+        return usual;
+    }
+    let kept = |words: &str| -> Vec<String> {
+        let lines = usual.lines();
+        lines
+            .filter(|line| line.split_whitespace().next() == Some(words))
+            .map(str::to_owned)
+            .collect()
+    };
+    let mut lines = Vec::new();
+    if resolver {
+        lines.push("nameserver 127.0.0.11".to_owned());
+    } else if host.dns.is_empty() {
+        lines.extend(kept("nameserver"));
+    } else {
+        lines.extend(host.dns.iter().map(|server| format!("nameserver {server}")));
+    }
+    match host.dns_search.as_slice() {
+        [] => lines.extend(kept("search")),
+        // Docker's word for none.
+        [only] if only == "." => {}
+        domains => lines.push(format!("search {}", domains.join(" "))),
+    }
+    match host.dns_options.as_slice() {
+        [] if resolver => lines.push("options ndots:0".to_owned()),
+        [] => lines.extend(kept("options")),
+        options => lines.push(format!("options {}", options.join(" "))),
+    }
+    lines.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_say_what_was_asked() {
+        let mut document = Document::default();
+        document.config.hostname = "one.example".to_owned();
+        document.host_config.extra_hosts =
+            Some(vec!["db:10.0.0.7".into(), "up:host-gateway".into()]);
+        let text = hosts(&document, &["172.17.0.2".into()], "172.17.0.1");
+        assert!(text.contains("10.0.0.7\tdb\n172.17.0.1\tup\n"), "{text}");
+        assert!(text.ends_with("172.17.0.2\tone.example one\n"), "{text}");
+        let usual = "nameserver 1.1.1.1\nsearch x\noptions a\n";
+        assert_eq!(servers(&document, usual.to_owned(), false), usual);
+        document.host_config.dns = vec!["9.9.9.9".into()];
+        document.host_config.dns_search = vec![".".into()];
+        assert_eq!(
+            servers(&document, usual.to_owned(), false),
+            "nameserver 9.9.9.9\noptions a\n"
+        );
+        assert_eq!(
+            servers(&document, usual.to_owned(), true),
+            "nameserver 127.0.0.11\noptions ndots:0\n"
+        );
+    }
+}
