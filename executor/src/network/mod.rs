@@ -14,6 +14,7 @@ mod netlink;
 mod passage;
 mod plan;
 mod proxy;
+mod resolver;
 mod rules;
 mod up;
 

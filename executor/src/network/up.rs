@@ -15,6 +15,7 @@ use super::link::Links;
 use super::namespace::within;
 use super::plan::{Bridged, Interface, Plan, Settings};
 use super::proxy::Proxy;
+use super::resolver::Resolver;
 use super::rules;
 
 /// The number of loopback in every namespace.
@@ -40,6 +41,7 @@ pub struct Up {
     settings: Settings,
     table: Option<Table>,
     proxy: Proxy,
+    resolver: Option<Resolver>,
 }
 
 /// Makes a network namespace, and leaves this thread in the one where it was.
@@ -63,6 +65,7 @@ pub fn set_up(plan: &Plan, namespace: Option<OwnedFd>, place: &Place) -> Result<
         settings: Settings::default(),
         table: None,
         proxy: Proxy::default(),
+        resolver: None,
     };
     if let Some(namespace) = &up.namespace {
         within(namespace, || {
@@ -114,22 +117,33 @@ impl Up {
     pub fn descriptors(&self) -> Vec<(BorrowedFd<'_>, PollFlags)> {
         let mut list = Vec::new();
         self.proxy.descriptors(&mut list);
+        if let Some(resolver) = &self.resolver {
+            resolver.descriptors(&mut list);
+        }
         list
     }
 
     /// When to call [`tick`](Self::tick) at the latest; none when there is nothing to wait for.
     pub fn timeout(&self) -> Option<Duration> {
-        self.proxy.timeout()
+        let resolver = self.resolver.as_ref().and_then(Resolver::timeout);
+        self.proxy.timeout().into_iter().chain(resolver).min()
     }
 
     /// Does what can be done now for a descriptor that became ready. Never blocks.
     pub fn ready(&mut self, fd: RawFd) {
-        self.proxy.ready(fd);
+        if !self.proxy.ready(fd)
+            && let Some(resolver) = &mut self.resolver
+        {
+            resolver.ready(fd);
+        }
     }
 
     /// Forgets what has waited too long.
     pub fn tick(&mut self) {
         self.proxy.tick();
+        if let Some(resolver) = &mut self.resolver {
+            resolver.tick();
+        }
     }
 
     /// Connects the running container to one more network, as the next `ethN`.
@@ -171,6 +185,10 @@ impl Up {
         for interface in &plan.interfaces {
             self.attach(interface)?;
         }
+        if let (Some(servers), Some(namespace)) = (&plan.resolver, &self.namespace) {
+            let resolver = Resolver::open(namespace, servers, &self.place.store, &plan.container)?;
+            self.resolver = Some(resolver);
+        }
         self.lead()
     }
 
@@ -209,6 +227,9 @@ impl Up {
             table
                 .set(&rules::chains(&interfaces, out, &published))
                 .map_err(lacking)?;
+        }
+        if let Some(resolver) = &mut self.resolver {
+            resolver.turn(&interfaces);
         }
         self.settings = Settings {
             interfaces,
