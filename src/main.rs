@@ -18,6 +18,7 @@ mod findings;
 mod hint;
 mod home;
 mod images;
+mod networks;
 mod output;
 mod pipeline;
 mod progress;

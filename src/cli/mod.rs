@@ -6,6 +6,7 @@ pub mod check;
 pub mod container;
 pub mod image;
 pub mod images;
+pub mod network;
 pub mod store;
 mod usage;
 pub mod value;
@@ -65,6 +66,8 @@ pub enum Command {
     Container(container::ContainerArgs),
     /// Commands about images
     Image(image::ImageArgs),
+    /// Commands about networks
+    Network(network::NetworkArgs),
     /// List images
     Images(images::ImagesArgs),
     /// Give an image another name

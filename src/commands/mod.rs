@@ -8,6 +8,7 @@ mod doctor;
 mod images;
 mod import;
 mod inspect;
+mod network;
 mod registries;
 mod run;
 mod shell;
@@ -27,6 +28,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Verb(verb) => container::verb(verb, &home),
         Command::Ps(args) => container::list(&args, &home),
         Command::Container(args) => container::command(args.command, &home),
+        Command::Network(args) => network::command(args.command, &home),
         Command::Image(args) => image(args.command, &home),
         Command::Import(args) => import::run(&args, &home),
         Command::Du(args) => store::du(&args, &home),

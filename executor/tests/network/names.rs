@@ -23,7 +23,9 @@ fn question(name: &str) -> Vec<u8> {
 /// The address that the resolver gives for a name, or the code of its refusal.
 fn ask(name: &str) -> Result<Ipv4Addr, u8> {
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
     socket.connect("127.0.0.11:53").unwrap();
     socket.send(&question(name)).unwrap();
     let mut buffer = [0; 512];
@@ -44,7 +46,10 @@ fn start(store: &Path, interface: &Interface, name: &str, servers: Vec<IpAddr>) 
         id: interface.network_id.clone(),
         name: interface.network.clone(),
         driver: "bridge".to_owned(),
-        subnet: Some(cache::networks::Subnet::of(interface.address, interface.prefix)),
+        subnet: Some(cache::networks::Subnet::of(
+            interface.address,
+            interface.prefix,
+        )),
         gateway: Some(interface.gateway),
         pool: None,
         given: true,
@@ -98,7 +103,9 @@ fn containers_are_found_by_name_on_their_own_networks() {
     assert_eq!(other.inside(|| ask("two")).join().unwrap(), Err(2));
     // port 53 is the container's own
     let own = one.inside(|| {
-        UdpSocket::bind("0.0.0.0:53").and_then(|_| TcpListener::bind("0.0.0.0:53")).map(drop)
+        UdpSocket::bind("0.0.0.0:53")
+            .and_then(|_| TcpListener::bind("0.0.0.0:53"))
+            .map(drop)
     });
     own.join().unwrap().unwrap();
 }

@@ -156,7 +156,10 @@ mod tests {
     fn questions_are_read() {
         let bytes = question("Two.Net", ADDRESS);
         let query = Query::parse(&bytes).unwrap();
-        assert_eq!((query.name.as_str(), query.kind), ("two.net", Kind::Address));
+        assert_eq!(
+            (query.name.as_str(), query.kind),
+            ("two.net", Kind::Address)
+        );
         let bytes = question("2.0.17.172.in-addr.arpa", POINTER);
         let query = Query::parse(&bytes).unwrap();
         assert_eq!(query.kind, Kind::Name);

@@ -110,7 +110,11 @@ impl Resolver {
         if self.callers.len() + self.streams.len() < MOST {
             list.push((self.listener.as_fd(), PollFlags::IN));
         }
-        list.extend(self.callers.iter().map(|caller| (caller.as_fd(), PollFlags::IN)));
+        list.extend(
+            self.callers
+                .iter()
+                .map(|caller| (caller.as_fd(), PollFlags::IN)),
+        );
         for stream in &self.streams {
             stream.descriptors(list);
         }
@@ -209,7 +213,8 @@ impl Resolver {
         }
         if let Some(IpAddr::V4(server)) = self.forwarder.first() {
             let to = SocketAddrV4::new(server, PORT);
-            self.streams.extend(Stream::new(caller, to, bytes.to_vec()).ok());
+            self.streams
+                .extend(Stream::new(caller, to, bytes.to_vec()).ok());
         }
     }
 }

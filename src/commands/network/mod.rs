@@ -1,0 +1,24 @@
+//! The commands about networks, one file for each.
+
+mod create;
+mod inspect;
+mod ls;
+mod prune;
+mod rm;
+
+use crate::cli::network::NetworkCommand;
+use crate::home::Home;
+
+/// Does what the arguments ask for; gives the exit code.
+pub fn command(command: NetworkCommand, home: &Home) -> anyhow::Result<u8> {
+    match command {
+        NetworkCommand::Create(args) => create::run(&args, home),
+        NetworkCommand::Inspect(args) => inspect::run(&args, home),
+        NetworkCommand::Ls(args) => ls::run(&args, home),
+        NetworkCommand::Prune(args) => prune::run(&args, home),
+        NetworkCommand::Rm(args) => rm::run(&args, home),
+        NetworkCommand::Connect(_) | NetworkCommand::Disconnect(_) => {
+            anyhow::bail!("not there yet")
+        }
+    }
+}
