@@ -14,7 +14,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::error::ContainerError;
 use super::running::Running;
-use super::spec::ContainerSpec;
+use super::spec::{ContainerSpec, Mount, RootFs};
 use super::wire::{self, Request, Setup};
 
 /// The hidden first argument that makes this program a launcher.
@@ -155,6 +155,7 @@ impl Launcher {
             secret_env: secrets.iter().map(String::len).collect(),
             stdio: given.len(),
             joined: attachments.joined.len(),
+            hold: false,
             announce: attachments.announce,
         };
         let blobs: Vec<&[u8]> = attachments
@@ -195,6 +196,47 @@ impl Launcher {
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         // fails only when it was reaped before
         let _ = process.wait();
+    }
+
+    /// Mounts a root with `mounts` in it and starts nothing: gives descriptors of `/` and of the mount
+    /// namespace, as long as which everything stays mounted, with or without this launcher.
+    ///
+    /// # Errors
+    /// Why it could not be mounted.
+    pub fn hold(
+        &self,
+        root: &RootFs,
+        mounts: &[Mount],
+    ) -> Result<(OwnedFd, OwnedFd), ContainerError> {
+        let local = |cause: std::io::Error| ContainerError::Prepare {
+            what: "descriptors for a root".to_owned(),
+            cause: cause.into(),
+        };
+        let ended = |_| ContainerError::LauncherEnded;
+        let request = Request {
+            spec: ContainerSpec {
+                root: root.clone(),
+                mounts: mounts.to_vec(),
+                ..ContainerSpec::default()
+            },
+            contents: Vec::new(),
+            secret_env: Vec::new(),
+            stdio: 1,
+            joined: 0,
+            hold: true,
+            announce: false,
+        };
+        let (here, there) = UnixStream::pair().map_err(local)?;
+        let (ours, theirs) = UnixStream::pair().map_err(local)?;
+        wire::send(&self.control(), &(), &[], &[theirs.as_fd()]).map_err(ended)?;
+        wire::send(&ours, &request, &[], &[there.as_fd()]).map_err(ended)?;
+        drop((theirs, there));
+        let held = wire::receive(&here).map_err(local)?;
+        Running::new(ours, Vec::new()).wait(&|| false, &mut |_, _| {})?;
+        let mut fds = held.map(|frame| frame.fds).unwrap_or_default().into_iter();
+        fds.next().zip(fds.next()).ok_or(ContainerError::Protocol {
+            why: "no root was sent".to_owned(),
+        })
     }
 
     fn control(&self) -> std::sync::MutexGuard<'_, UnixStream> {

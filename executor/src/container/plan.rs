@@ -219,7 +219,7 @@ pub fn plan(spec: &ContainerSpec, machine: &Machine) -> Vec<Step> {
     }
     sys(spec, machine, &mut steps);
     steps.extend(spec.devices.iter().map(device));
-    steps.extend(spec.mounts.iter().map(asked));
+    steps.extend(spec.mounts.iter().map(one));
     if !privileged && !spec.security.unmasked {
         steps.extend(MASKED.map(Step::MaskProc));
         steps.extend(PROTECTED.map(Step::ProtectProc));
@@ -257,6 +257,11 @@ fn system(tree: Tree, at: Place, readonly: bool, noexec: bool) -> Step {
     }
 }
 
+/// The mounts that were asked for, alone.
+pub(crate) fn asked(spec: &ContainerSpec) -> Vec<Step> {
+    spec.mounts.iter().map(one).collect()
+}
+
 fn device(device: &Device) -> Step {
     let path = device.source.strip_prefix("/dev").unwrap_or(&device.source);
     let at = match device.target.strip_prefix("/dev/") {
@@ -273,7 +278,7 @@ fn device(device: &Device) -> Step {
     }
 }
 
-fn asked(mount: &Mount) -> Step {
+fn one(mount: &Mount) -> Step {
     let tree = match &mount.source {
         MountSource::Store(path) => Tree::Store(path.clone()),
         MountSource::Host(path) => Tree::Host {

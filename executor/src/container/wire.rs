@@ -49,6 +49,8 @@ pub(crate) struct Request {
     pub(crate) stdio: usize,
     /// How many descriptors of namespaces follow those.
     pub(crate) joined: usize,
+    /// Whether only its root is wanted, sent over the first standard descriptor.
+    pub(crate) hold: bool,
     /// Whether to say when the program was executed.
     pub(crate) announce: bool,
 }

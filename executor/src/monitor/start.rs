@@ -12,6 +12,7 @@ use super::life::Life;
 use super::protocol::{Opening, Reply};
 use crate::container::spec::{Mount, RootFs};
 use crate::container::wire;
+use crate::container::{LaunchOptions, Launcher};
 
 /// How whoever starts a container hears it from its first byte.
 #[derive(Debug, Clone, Copy)]
@@ -84,9 +85,11 @@ pub fn start(
 pub struct Held {
     /// `/`, as the container would see it. Open what is below with openat2(2) and `RESOLVE_IN_ROOT`.
     pub root: OwnedFd,
+    _namespace: OwnedFd,
 }
 
-/// Mounts the root of a container that does not run, with `mounts` in it (volumes and host paths).
+/// Mounts the root of a container that does not run, with `mounts` in it (volumes and host paths, the
+/// latter at or below one of `host_sources`).
 ///
 /// # Errors
 /// Why it could not be mounted.
@@ -96,6 +99,14 @@ pub fn hold_root(
     mounts: &[Mount],
     host_sources: &[PathBuf],
 ) -> Result<Held, MonitorError> {
-    let _ = (store_root, root, mounts, host_sources);
-    todo!()
+    let launcher = Launcher::start(&LaunchOptions {
+        store_root: store_root.to_owned(),
+        host_sources: host_sources.to_vec(),
+        program: None,
+    })?;
+    let (root, namespace) = launcher.hold(root, mounts)?;
+    Ok(Held {
+        root,
+        _namespace: namespace,
+    })
 }

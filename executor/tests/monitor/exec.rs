@@ -18,6 +18,7 @@ pub const CASES: &[Case] = &[
     ("exec::signalled", signalled),
     ("exec::ends_with_the_container", ends),
     ("exec::root", root),
+    ("exec::held_root", held),
     ("exec::namespaces_and_processes", namespaces),
 ];
 
@@ -85,7 +86,9 @@ const ATTRIBUTES: &str = "grep -E '^(Cap|Seccomp:|NoNewPrivs|Groups|Uid|Gid|Sig)
     /proc/self/mountinfo; umask; pwd; env | grep -v SHLVL; hostname; ls -l /proc/self/fd | wc -l";
 
 fn same(world: &World) {
-    let mut place = world.place(&format!("{{ {ATTRIBUTES}; }} > /tmp/first; sleep 100"));
+    let mut place = world.place(&format!(
+        "{{ {ATTRIBUTES}; }} > /tmp/first 2> /dev/null; sleep 100"
+    ));
     place.life.spec.network = executor::container::spec::Network::None;
     place.life.network = executor::network::Plan::None;
     place.life.spec.oom_score_adj = Some(300);
@@ -97,7 +100,7 @@ fn same(world: &World) {
     assert_eq!(told.state, State::Running);
     let (second, code) = sh(
         &place,
-        &format!("{{ {ATTRIBUTES}; }} > /tmp/second; cat /tmp/second"),
+        &format!("{{ {ATTRIBUTES}; }} > /tmp/second 2> /dev/null; cat /tmp/second"),
     )
     .unwrap();
     assert_eq!(code, 0);
@@ -193,6 +196,18 @@ fn ends(world: &World) {
     assert_eq!(place.status().exit_code, 137);
 }
 
+fn read(root: &OwnedFd, path: &str) -> String {
+    use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+    let file = openat2(
+        root,
+        path,
+        OFlags::RDONLY,
+        Mode::empty(),
+        ResolveFlags::IN_ROOT,
+    );
+    text(file.unwrap())
+}
+
 fn root(world: &World) {
     let mut place = world.place("echo inside > /tmp/file; sleep 100");
     place.life.spec.mounts.push(crate::base::mount(
@@ -201,20 +216,9 @@ fn root(world: &World) {
     ));
     place.start().unwrap();
     let root = place.control().root().unwrap();
-    let read = |path: &str| {
-        use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
-        let file = openat2(
-            &root,
-            path,
-            OFlags::RDONLY,
-            Mode::empty(),
-            ResolveFlags::IN_ROOT,
-        );
-        text(file.unwrap())
-    };
     place.until("written", |_| place.folder.join("fs/tmp/file").exists());
-    assert_eq!(read("/tmp/file"), "inside\n");
-    assert_eq!(read("/offered/file"), "from the host");
+    assert_eq!(read(&root, "/tmp/file"), "inside\n");
+    assert_eq!(read(&root, "/offered/file"), "from the host");
 }
 
 fn namespaces(world: &World) {
@@ -228,4 +232,28 @@ fn namespaces(world: &World) {
     let fd = control.namespace(Kind::Ipc).unwrap();
     let inode = rustix::fs::fstat(&fd).unwrap().st_ino;
     assert_eq!(ipc, format!("ipc:[{inode}]\n"));
+}
+
+fn held(world: &World) {
+    let place = world.place("echo inside > /tmp/file");
+    place.start().unwrap();
+    place.over();
+    let mount = crate::base::mount(
+        "/offered",
+        executor::container::spec::MountSource::Host(world.store().join("offered")),
+    );
+    let sources = [world.store().join("offered")];
+    let held =
+        executor::monitor::hold_root(world.store(), &place.life.spec.root, &[mount], &sources);
+    let held = held.unwrap();
+    assert_eq!(read(&held.root, "/tmp/file"), "inside\n");
+    assert_eq!(read(&held.root, "/offered/file"), "from the host");
+    assert!(read(&held.root, "/etc/passwd").contains("root"));
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    assert!(!mounts.contains("offered"), "nobody else sees it");
+    let missing = executor::container::spec::RootFs {
+        lower: vec!["nosuch".into()],
+        ..place.life.spec.root.clone()
+    };
+    assert!(executor::monitor::hold_root(world.store(), &missing, &[], &[]).is_err());
 }

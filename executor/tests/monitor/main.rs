@@ -15,6 +15,7 @@
 #[path = "../container/fixture.rs"]
 mod base;
 mod exec;
+mod faults;
 mod life;
 mod place;
 
@@ -33,10 +34,12 @@ fn main() {
     match args.get(1).map(String::as_str) {
         Some(LAUNCHER_ARGUMENT) => std::process::exit(launcher_main()),
         Some(MONITOR_ARGUMENT) => std::process::exit(monitor_main()),
+        Some(faults::ONCE) => std::process::exit(faults::once(&args[2])),
+        Some(faults::STARTER) => std::process::exit(faults::starter(&args[2])),
         Some(place::AFTERWARDS) => std::process::exit(place::afterwards(&args[2])),
         _ => {}
     }
-    let cases: Vec<Case> = [exec::CASES, life::CASES].concat();
+    let cases: Vec<Case> = [exec::CASES, faults::CASES, life::CASES].concat();
     if args.iter().any(|arg| arg == "--list") {
         for (name, _) in cases {
             println!("{name}: test");

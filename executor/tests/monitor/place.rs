@@ -133,10 +133,6 @@ impl Place {
         }
     }
 
-    pub fn until_state(&self, state: State) -> Status {
-        self.until(state.name(), |status| status.state == state)
-    }
-
     /// Texts of its log, by stream.
     pub fn log(&self) -> Vec<(String, String)> {
         let text = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();

@@ -2,8 +2,10 @@
 //! with it: what stays is written here. Knows no other container.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
+use rustix::fs::{Mode, OFlags};
 use rustix::mount::{UnmountFlags, unmount};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
@@ -15,8 +17,9 @@ use super::root::Launch;
 use super::start::{Start, joined};
 use super::sysctl;
 use crate::container::error::ContainerError;
-use crate::container::plan::plan;
+use crate::container::plan::{asked, plan};
 use crate::container::spec::{Namespace, Network};
+use crate::container::wire;
 use crate::sys::process::{close_all_but, exit_now, raise_loopback};
 
 /// Runs in the clone, and never comes back.
@@ -54,8 +57,16 @@ fn prepare(
     rustix::process::setsid().map_err(failed("setsid"))?;
     join(start)?;
 
-    let steps = plan(spec, &launch.machine);
+    let steps = if start.hold {
+        asked(spec)
+    } else {
+        plan(spec, &launch.machine)
+    };
     let root = Builder::new(start, launch, reporter)?.build(&steps)?;
+    if start.hold {
+        hand_over(&root, &start.stdio)?;
+        exit_now(0);
+    }
     if spec.namespaces.uts == Namespace::Own {
         rustix::system::sethostname(spec.hostname.as_bytes()).map_err(failed("the host name"))?;
     }
@@ -101,6 +112,24 @@ fn prepare(
         end_with(parent)?;
     }
     Err(process::execute(&spec.process.args, &env))
+}
+
+/// Sends a root, and the mount namespace that keeps together what is mounted in it.
+fn hand_over(root: &OwnedFd, stdio: &[OwnedFd]) -> Result<(), ContainerError> {
+    let failed = ContainerError::prepare("handing over a root");
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let namespace = rustix::fs::open("/proc/self/ns/mnt", flags, Mode::empty()).map_err(&failed)?;
+    // the namespace's own root is still the launcher's
+    let Some(Ok(socket)) = stdio
+        .first()
+        .map(OwnedFd::try_clone)
+        .map(|fd| fd.map(UnixStream::from))
+    else {
+        return Err(failed(rustix::io::Errno::BADF));
+    };
+    wire::send(&socket, &(), &[], &[root.as_fd(), namespace.as_fd()]).map_err(|error| {
+        failed(rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO))
+    })
 }
 
 /// Joins the namespaces of others.

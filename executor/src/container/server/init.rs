@@ -27,6 +27,8 @@ pub(super) fn stay_in_front(reporter: &Reporter) -> Result<(), ContainerError> {
         }
         Cloned::Parent { pid, .. } => {
             let _ = reporter.0.as_raw_fd();
+            // whoever looks sees that this is not the program
+            let _ = rustix::thread::set_name(c"rbuild-init");
             // the report must end when the program is executed, not when init ends
             let _ = close_all_but(&[]);
             watch(pid, &all)

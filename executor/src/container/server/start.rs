@@ -44,6 +44,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) group: Option<Group>,
     /// Whether other processes may need terminals in it later.
     pub(crate) keep_terminals: bool,
+    /// Whether only the root is wanted.
+    pub(crate) hold: bool,
 }
 
 /// Everything that the new process needs.
@@ -55,6 +57,7 @@ pub(super) struct Start<'a> {
     pub(super) made: Made,
     pub(super) terminals: Option<OwnedFd>,
     pub(super) terminal: Option<Terminal>,
+    pub(super) hold: bool,
     /// Whose death is the container's too, where no pid namespace sees to that.
     pub(super) parent: Option<i32>,
     pub(super) capabilities: Capabilities,
@@ -126,6 +129,7 @@ pub(super) fn start(
         joined: &joined,
         group: cgroup::make(&request.spec, name, launch.groups.as_ref(), own)?,
         keep_terminals: false,
+        hold: request.hold,
     };
     let cloning = begin(asked, launch, filters)?;
     Ok(Container {
@@ -176,6 +180,7 @@ pub(crate) fn begin(
         made,
         terminals,
         terminal,
+        hold: asked.hold,
         parent: (spec.namespaces.pid != Namespace::Own)
             .then(|| rustix::process::getpid().as_raw_pid()),
         capabilities,

@@ -120,6 +120,7 @@ impl Monitor {
             joined: &self.joined,
             group,
             keep_terminals: true,
+            hold: false,
         };
         let cloning = begin(asked, &self.launch, &mut self.filters)?;
         if let Some(terminal) = &cloning.terminal {

@@ -35,7 +35,8 @@ pub(super) struct Monitor {
     pub(super) joined: Vec<OwnedFd>,
     pub(super) host_proc: OwnedFd,
     pub(super) network: Option<Up>,
-    pub(super) lock: Option<Lock>,
+    /// Held, so that nobody else starts it.
+    pub(super) _lock: Lock,
     pub(super) folder: PathBuf,
     pub(super) listener: UnixListener,
     pub(super) links: Vec<(u64, Link)>,

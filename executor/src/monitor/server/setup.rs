@@ -204,7 +204,7 @@ fn finish(prepared: Prepared, lock: Lock) -> Result<Monitor, MonitorError> {
         network: prepared.network,
         launch: prepared.launch,
         filters: Filters::new(),
-        lock: Some(lock),
+        _lock: lock,
         folder,
         listener,
         links: Vec::new(),
