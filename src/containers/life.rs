@@ -17,6 +17,7 @@ use executor::network::Plan;
 
 use super::document::{Document, MountKind, MountPoint};
 use super::{env, find, limits, mounts, network, restart, rights, signal};
+use crate::networks::plan::Given;
 use crate::report::{Class, Failure};
 
 /// Seconds between the signal to stop and the kill, when nobody says otherwise.
@@ -28,6 +29,9 @@ pub struct Prepared {
     pub life: Life,
     /// Namespaces of others that it joins.
     pub joined: Vec<OwnedFd>,
+    /// Its addresses: to be held until it lives.
+    #[expect(dead_code, reason = "held, never read")]
+    pub given: Option<Given>,
 }
 
 /// Everything that the container's monitor needs.
@@ -116,6 +120,7 @@ pub fn prepare(
                 .filter(|name| !matches!(name.as_str(), "" | "runc" | "rbuild")),
         },
         joined,
+        given: network.given,
     })
 }
 

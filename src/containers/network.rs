@@ -8,9 +8,11 @@ use executor::container::hosts::resolv_conf;
 use executor::container::spec::Network;
 use executor::network::Plan;
 
-use super::document::Document;
+use super::document::{Document, Endpoint};
+use super::ports;
 use crate::export::unwritable;
-use crate::report::{Class, Failure};
+use crate::networks::plan::{self as networks, Asked, Given, Joining, in_order};
+use crate::report::Failure;
 
 /// Files in a container's folder that are mounted into its /etc.
 pub const FILES: [&str; 3] = ["hosts", "hostname", "resolv.conf"];
@@ -19,33 +21,87 @@ pub const FILES: [&str; 3] = ["hosts", "hostname", "resolv.conf"];
 pub struct Wanted {
     /// What its monitor sets up.
     pub plan: Plan,
+    /// Its addresses: to be held until the container lives.
+    pub given: Option<Given>,
 }
 
 /// The network that the document asks for.
 pub fn wanted(
     store: &Store,
-    _row: &StoredContainer,
+    row: &StoredContainer,
     document: &Document,
 ) -> Result<Wanted, Failure> {
-    let mode = document.host_config.network_mode.as_str();
+    let host = &document.host_config;
+    let mode = host.network_mode.as_str();
     let plan = match mode {
         "host" => Plan::Host,
         "none" => Plan::None,
-        // Until there are bridges.
-        "default" | "bridge" => Plan::Host,
         mode => match mode.strip_prefix("container:") {
             Some(id) => Plan::Of {
                 container: super::find::row(store, id)?.id,
             },
             None => {
-                return Err(Failure::new(
-                    Class::Refused,
-                    format!("network {mode} not found"),
-                ));
+                let (plan, given) = networks::plan(store, asked(row, document)?)?;
+                return Ok(Wanted {
+                    plan,
+                    given: Some(given),
+                });
             }
         },
     };
-    Ok(Wanted { plan })
+    Ok(Wanted { plan, given: None })
+}
+
+fn asked<'d>(row: &'d StoredContainer, document: &'d Document) -> Result<Asked<'d>, Failure> {
+    let host = &document.host_config;
+    let all: Vec<String> = if host.publish_all_ports {
+        document.config.exposed_ports.keys().cloned().collect()
+    } else {
+        Vec::new()
+    };
+    let networks = in_order(&host.network_mode, &document.networks);
+    let networks: Result<Vec<_>, Failure> = networks
+        .into_iter()
+        .map(|(name, endpoint)| Ok((name, joining(endpoint)?)))
+        .collect();
+    Ok(Asked {
+        container: &row.id,
+        name: &row.name,
+        networks: networks?,
+        publish: ports::published(&host.port_bindings, &all),
+        servers: host
+            .dns
+            .iter()
+            .filter_map(|server| server.parse().ok())
+            .collect(),
+    })
+}
+
+/// What is asked of one network, as the network has it.
+pub fn joining(endpoint: &Endpoint) -> Result<Joining, Failure> {
+    let parsed = |what: &str, text: &str| {
+        Failure::new(super::ENGINE, format!("invalid {what} address: {text}"))
+    };
+    let address = endpoint.ipv4.as_deref().filter(|text| !text.is_empty());
+    let mac = endpoint.mac.as_deref().filter(|text| !text.is_empty());
+    Ok(Joining {
+        address: address
+            .map(|text| text.parse().map_err(|_| parsed("IPv4", text)))
+            .transpose()?,
+        mac: mac
+            .map(|text| hardware(text).ok_or_else(|| parsed("MAC", text)))
+            .transpose()?,
+        aliases: endpoint.aliases.clone(),
+    })
+}
+
+/// `02:42:ac:11:00:02`.
+fn hardware(text: &str) -> Option<[u8; 6]> {
+    let bytes: Option<Vec<u8>> = text
+        .split([':', '-'])
+        .map(|part| u8::from_str_radix(part, 16).ok())
+        .collect();
+    bytes?.try_into().ok()
 }
 
 /// Writes hosts, hostname and resolv.conf into the container's folder.

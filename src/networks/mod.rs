@@ -2,6 +2,7 @@
 //! words for them are. Knows no flags.
 
 pub mod document;
+pub mod plan;
 
 use cache::Store;
 use cache::networks::{Endpoints, NetworkRowError, StoredNetwork};

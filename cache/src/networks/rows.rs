@@ -224,7 +224,15 @@ impl Store {
         &self,
         network: &StoredNetwork,
         occupied: &[Subnet],
+        alive: &dyn Fn(&str) -> bool,
     ) -> Result<StoredNetwork, NetworkRowError> {
+        let endpoints = Endpoints::at(self.root(), &network.id);
+        let _lock = endpoints.lock()?;
+        let network = &self.network(&network.id)?;
+        if !endpoints.all(alive)?.is_empty() {
+            // another process moved it, and is there
+            return Ok(network.clone());
+        }
         let used: Vec<Subnet> = self
             .networks()?
             .iter()

@@ -80,6 +80,11 @@ fn without_loopback(text: &str) -> String {
     kept
 }
 
+/// The addresses of the servers that a resolv.conf names.
+pub fn servers(text: &str) -> Vec<IpAddr> {
+    text.lines().filter_map(server).collect()
+}
+
 /// The address of a `nameserver` line. See resolv.conf(5).
 fn server(line: &str) -> Option<IpAddr> {
     let mut words = line.split_whitespace();

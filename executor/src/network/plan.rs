@@ -45,6 +45,9 @@ pub struct Bridged {
     /// Servers to which the resolver at 127.0.0.11 passes what it does not know; none for a
     /// container that has no such resolver (one on the default network alone).
     pub resolver: Option<Vec<IpAddr>>,
+    /// Servers of a resolver that it gets when it is connected to a network that has names.
+    #[serde(default)]
+    pub servers: Vec<IpAddr>,
 }
 
 /// One interface of a container.

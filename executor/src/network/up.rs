@@ -18,6 +18,8 @@ use super::proxy::Proxy;
 use super::resolver::Resolver;
 use super::rules;
 
+/// The network on which docker's containers do not know each other's names.
+pub(super) const NAMELESS: &str = "bridge";
 /// The number of loopback in every namespace.
 const LOOPBACK: u32 = 1;
 
@@ -42,6 +44,9 @@ pub struct Up {
     table: Option<Table>,
     proxy: Proxy,
     resolver: Option<Resolver>,
+    /// Of a resolver that is not needed yet, and whose container that is.
+    servers: Vec<std::net::IpAddr>,
+    container: String,
 }
 
 /// Makes a network namespace, and leaves this thread in the one where it was.
@@ -66,6 +71,8 @@ pub fn set_up(plan: &Plan, namespace: Option<OwnedFd>, place: &Place) -> Result<
         table: None,
         proxy: Proxy::default(),
         resolver: None,
+        servers: Vec::new(),
+        container: String::new(),
     };
     if let Some(namespace) = &up.namespace {
         within(namespace, || {
@@ -103,6 +110,14 @@ pub fn clear(plan: &Plan, place: &Place) {
 }
 
 impl Up {
+    /// Says where things are from now on, when the process has another root.
+    pub fn moved(&mut self, place: Place) {
+        if let Some(resolver) = &mut self.resolver {
+            resolver.moved(&place.store);
+        }
+        self.place = place;
+    }
+
     /// The namespace to start processes in; none when it is the host's.
     pub fn namespace(&self) -> Option<BorrowedFd<'_>> {
         self.namespace.as_ref().map(AsFd::as_fd)
@@ -152,7 +167,9 @@ impl Up {
     /// Why not; then nothing is changed.
     pub fn connect(&mut self, interface: &Interface) -> Result<(), NetworkError> {
         self.attach(interface)?;
-        let result = self.lead().and_then(|()| self.tell());
+        let named = interface.network != NAMELESS;
+        let result = if named { self.resolve() } else { Ok(()) };
+        let result = result.and_then(|()| self.lead()).and_then(|()| self.tell());
         if result.is_err() {
             let _ = self.disconnect(&interface.network_id);
         }
@@ -185,11 +202,23 @@ impl Up {
         for interface in &plan.interfaces {
             self.attach(interface)?;
         }
-        if let (Some(servers), Some(namespace)) = (&plan.resolver, &self.namespace) {
-            let resolver = Resolver::open(namespace, servers, &self.place.store, &plan.container)?;
-            self.resolver = Some(resolver);
+        self.container.clone_from(&plan.container);
+        self.servers.clone_from(&plan.servers);
+        if let Some(servers) = &plan.resolver {
+            self.servers.clone_from(servers);
+            self.resolve()?;
         }
         self.lead()
+    }
+
+    /// Has a resolver in the namespace.
+    fn resolve(&mut self) -> Result<(), NetworkError> {
+        if let (None, Some(namespace)) = (&self.resolver, &self.namespace) {
+            let store = &self.place.store;
+            let resolver = Resolver::open(namespace, &self.servers, store, &self.container)?;
+            self.resolver = Some(resolver);
+        }
+        Ok(())
     }
 
     /// Puts one more interface into the namespace.

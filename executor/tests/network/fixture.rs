@@ -62,6 +62,7 @@ impl Box {
             interfaces: interfaces.to_vec(),
             publish: publish.to_vec(),
             resolver: None,
+            servers: Vec::new(),
         };
         Self::with(store, plan)
     }

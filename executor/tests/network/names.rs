@@ -76,6 +76,7 @@ fn start(store: &Path, interface: &Interface, name: &str, servers: Vec<IpAddr>) 
         interfaces: vec![interface.clone()],
         publish: Vec::new(),
         resolver: Some(servers),
+        servers: Vec::new(),
     };
     let started = Box::with(store, plan).unwrap();
     let lock = executor::monitor::Lock::take(&store.join("containers").join(&container));

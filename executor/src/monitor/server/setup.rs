@@ -198,10 +198,17 @@ fn finish(prepared: Prepared, lock: Lock) -> Result<Monitor, MonitorError> {
     let listener = listen(&folder)?;
     let log = Log::new(folder.join("log"), life.log);
     let checks = life.health.clone().map(Checks::new);
+    let mut network = prepared.network;
+    if let Some(network) = &mut network {
+        network.moved(Place {
+            store: PathBuf::from("/store"),
+            folder: folder.clone(),
+        });
+    }
     Ok(Monitor {
         joined: prepared.joined,
         host_proc: prepared.host_proc,
-        network: prepared.network,
+        network,
         launch: prepared.launch,
         filters: Filters::new(),
         _lock: lock,

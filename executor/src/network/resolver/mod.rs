@@ -97,6 +97,10 @@ impl Resolver {
         })
     }
 
+    pub(super) fn moved(&mut self, store: &Path) {
+        self.names.moved(store);
+    }
+
     /// Knows the containers on these networks from now on; passes nothing on when all of them are
     /// internal.
     pub(super) fn turn(&mut self, interfaces: &[Interface]) {

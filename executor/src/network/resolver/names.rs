@@ -8,6 +8,7 @@ use cache::networks::{Endpoint, Endpoints};
 use super::message::{Answer, Kind, Query};
 use crate::monitor::Lock;
 use crate::network::plan::Interface;
+use crate::network::up::NAMELESS;
 
 /// Digits of an id that name a container too.
 const SHORT_ID: usize = 12;
@@ -29,9 +30,14 @@ impl Names {
         }
     }
 
+    pub(super) fn moved(&mut self, store: &Path) {
+        store.clone_into(&mut self.store);
+    }
+
     pub(super) fn turn(&mut self, interfaces: &[Interface]) {
         self.networks = interfaces
             .iter()
+            .filter(|interface| interface.network != NAMELESS)
             .map(|interface| (interface.network.clone(), interface.network_id.clone()))
             .collect();
     }
