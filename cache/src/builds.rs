@@ -114,7 +114,8 @@ pub struct Build {
 }
 
 impl Store {
-    /// Begins a build's history: its directory, its empty event file, and a record that says that it runs.
+    /// Begins a build's history: its directory, its empty event file, and a record that says that it
+    /// runs. On a full disk there is none of that, and the build goes on.
     pub fn begin_build(
         &self,
         project: &str,
@@ -130,6 +131,8 @@ impl Store {
             match DirBuilder::new().mode(0o700).create(&dir) {
                 Ok(()) => break (id, dir),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => micros += 1,
+                // Where there is no room even for that, nothing is remembered of the build.
+                Err(error) if is_full(&error) => break (id, dir),
                 Err(error) => return Err(StoreError::io("make", dir)(error)),
             }
         };
@@ -138,9 +141,19 @@ impl Store {
             .append(true)
             .create_new(true)
             .mode(0o600)
-            .open(&path)
-            .map_err(StoreError::io("make", &path))?;
-        events.lock().map_err(StoreError::io("lock", &path))?;
+            .open(&path);
+        let events = match events {
+            Ok(events) => {
+                events.lock().map_err(StoreError::io("lock", &path))?;
+                events
+            }
+            Err(error) if is_full(&error) || error.kind() == ErrorKind::NotFound => {
+                let nowhere = Path::new("/dev/null");
+                let file = OpenOptions::new().write(true).open(nowhere);
+                file.map_err(StoreError::io("open", nowhere))?
+            }
+            Err(error) => return Err(StoreError::io("make", &path)(error)),
+        };
         let build = Build {
             record: BuildRecord {
                 id,
@@ -163,6 +176,7 @@ impl Store {
         match write(&build.dir, &build.record) {
             // A build with nothing to do needs no room; one that needs some says so itself.
             Err(error) if error.is_full() => {}
+            Err(_) if !build.dir.is_dir() => {}
             written => written?,
         }
         self.forget_builds(REMEMBERED)?;
@@ -285,6 +299,13 @@ impl Build {
         write(&self.dir, record)?;
         Ok(self.record)
     }
+}
+
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+    )
 }
 
 /// Whole microseconds, which JSON gives back as they were.

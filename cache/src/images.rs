@@ -137,6 +137,32 @@ impl Store {
         })
     }
 
+    /// Whether `image` is in the store with all that goes with it, and these names lead to it. Looks
+    /// only.
+    pub fn has_image(&self, image: &NewImage<'_>, names: &[ImageRef]) -> Result<bool, StoreError> {
+        let Some(known) = self.image_by_manifest(&image.manifest)? else {
+            return Ok(false);
+        };
+        let named = names
+            .iter()
+            .all(|name| known.names.contains(&name.to_string()));
+        let blobs = [&image.manifest, &image.config];
+        Ok(named
+            && known.snapshot.as_ref() == image.snapshot
+            && blobs
+                .into_iter()
+                .chain(image.blobs)
+                .all(|blob| self.blobs().path(blob).exists()))
+    }
+
+    /// The images that show just these files, newest first.
+    pub fn images_of(&self, snapshot: &Snapshot) -> Result<Vec<StoredImage>, StoreError> {
+        let text = serde_json::to_string(snapshot).unwrap_or_default();
+        self.database().read("list images", |connection| {
+            select(connection, "snapshot = ?1", [text])
+        })
+    }
+
     /// All images, newest first.
     pub fn images(&self) -> Result<Vec<StoredImage>, StoreError> {
         self.database()

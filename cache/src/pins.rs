@@ -2,7 +2,10 @@
 //!
 //! A pin is a row under the name of this process's locked owner file; once that lock is free the
 //! row is void. A layer that this process made is pinned with its own row. Rows stay until the
-//! process ends or prunes, so a stack that was pinned once costs nothing the second time.
+//! process ends or prunes, so a stack that was pinned once costs nothing the second time. On a full
+//! disk a lock takes the row's place (`marks`).
+
+pub(crate) mod marks;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,7 +17,10 @@ use crate::store::{Store, StoreError};
 
 /// The layers for which this process has a pin row, or is about to.
 #[derive(Debug, Default)]
-pub(crate) struct Held(Mutex<HashMap<LayerId, State>>);
+pub(crate) struct Held {
+    layers: Mutex<HashMap<LayerId, State>>,
+    marks: Mutex<marks::Marks>,
+}
 
 #[derive(Debug, Clone, Copy, Default)]
 struct State {
@@ -77,7 +83,7 @@ impl Held {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<LayerId, State>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.layers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -105,8 +111,14 @@ impl Store {
         if new.is_empty() {
             return Ok(Some(pin));
         }
-        let owner = self.owner()?;
-        let Some(suspects) = self.insert_pins(owner.name(), &new)? else {
+        let inserted = self
+            .owner()
+            .and_then(|owner| self.insert_pins(owner.name(), &new));
+        let inserted = match inserted {
+            Err(error) if error.is_full() => self.mark(&new)?,
+            other => other?,
+        };
+        let Some(suspects) = inserted else {
             return Ok(None);
         };
         for id in suspects {
@@ -133,14 +145,23 @@ impl Store {
         if self.held().add(std::slice::from_ref(&id)).is_empty() {
             return Ok(());
         }
-        let owner = self.owner()?;
         let db = self.database();
-        db.write("pin a blob", |transaction| {
-            transaction
-                .prepare_cached("INSERT OR IGNORE INTO pins VALUES (?1, ?2)")
-                .and_then(|mut pin| pin.execute([owner.name(), name]))
-                .map_err(db.error("pin a blob"))
-        })?;
+        let pinned = self.owner().and_then(|owner| {
+            db.write("pin a blob", |transaction| {
+                transaction
+                    .prepare_cached("INSERT OR IGNORE INTO pins VALUES (?1, ?2)")
+                    .and_then(|mut pin| pin.execute([owner.name(), name]))
+                    .map_err(db.error("pin a blob"))
+            })
+        });
+        match pinned {
+            Err(error) if error.is_full() => {
+                self.add_mark(name)?;
+                // Who prunes now has seen no mark, and is done after this.
+                db.write("pin a blob", |_| Ok(()))?;
+            }
+            other => drop(other?),
+        }
         self.held().made(&id);
         Ok(())
     }
@@ -167,28 +188,39 @@ impl Store {
         })
     }
 
+    /// Pins layers without rows, if they are all live; those that may be damaged are the answer.
+    fn mark(&self, ids: &[LayerId]) -> Result<Option<Vec<LayerId>>, StoreError> {
+        for id in ids {
+            self.add_mark(&id.0)?;
+        }
+        let db = self.database();
+        db.write("pin a stack", |transaction| {
+            live(transaction, ids).map_err(db.error("pin a stack"))
+        })
+    }
+
+    fn add_mark(&self, object: &str) -> Result<(), StoreError> {
+        let path = self.leases_file();
+        let held = self.held();
+        let mut marks = held.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        marks
+            .add(&path, object)
+            .map_err(StoreError::io("lock", &path))
+    }
+
     /// Inserts pin rows if all the layers are live; those that may be damaged are the answer.
     fn insert_pins(
         &self,
         owner: &str,
         ids: &[LayerId],
     ) -> Result<Option<Vec<LayerId>>, StoreError> {
-        let boot = crate::suspects::boot_id();
         let db = self.database();
         let insert = |transaction: &Transaction<'_>| -> rusqlite::Result<Option<Vec<LayerId>>> {
-            let mut find = transaction.prepare_cached("SELECT boot FROM layers WHERE id = ?1")?;
+            let Some(suspects) = live(transaction, ids)? else {
+                return Ok(None);
+            };
             let mut pin =
                 transaction.prepare_cached("INSERT OR IGNORE INTO pins VALUES (?1, ?2)")?;
-            let mut suspects = Vec::new();
-            for id in ids {
-                let row: Option<Option<String>> =
-                    find.query_row([&id.0], |row| row.get(0)).optional()?;
-                match row {
-                    None => return Ok(None),
-                    Some(Some(other)) if other != boot => suspects.push(id.clone()),
-                    Some(_) => (),
-                }
-            }
             for id in ids {
                 pin.execute([owner, &id.0])?;
             }
@@ -198,6 +230,22 @@ impl Store {
             insert(transaction).map_err(db.error("pin a stack"))
         })
     }
+}
+
+/// Those of the layers that may be damaged; none if one of them is gone.
+fn live(transaction: &Transaction<'_>, ids: &[LayerId]) -> rusqlite::Result<Option<Vec<LayerId>>> {
+    let boot = crate::suspects::boot_id();
+    let mut find = transaction.prepare_cached("SELECT boot FROM layers WHERE id = ?1")?;
+    let mut suspects = Vec::new();
+    for id in ids {
+        let row: Option<Option<String>> = find.query_row([&id.0], |row| row.get(0)).optional()?;
+        match row {
+            None => return Ok(None),
+            Some(Some(other)) if other != boot => suspects.push(id.clone()),
+            Some(_) => (),
+        }
+    }
+    Ok(Some(suspects))
 }
 
 /// Prefix of the owners that are containers, not processes.
@@ -244,6 +292,26 @@ mod tests {
         assert_eq!(other.held().take_idle(), layers[..1]);
         drop(other);
         assert_eq!(rows(), before);
+    }
+
+    #[test]
+    fn a_mark_keeps_prune_away_as_a_row_does() {
+        let (_dir, store) = samples::store();
+        let layer = samples::layer(&store, 1);
+        let root = store.root().to_owned();
+        drop(store);
+        let open = || crate::Store::open(crate::StoreOptions::new(&root)).unwrap();
+        let (reader, pruner) = (open(), open());
+        let ids = [layer.clone()];
+        assert_eq!(reader.mark(&ids).unwrap(), Some(Vec::new()));
+        let everything = crate::prune::PruneOptions {
+            all: true,
+            ..crate::prune::PruneOptions::default()
+        };
+        assert_eq!(pruner.prune(&everything).unwrap().layers, 0);
+        drop(reader);
+        assert_eq!(pruner.prune(&everything).unwrap().layers, 1);
+        assert_eq!(open().mark(&ids).unwrap(), None);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::cli::call::{Call, Method};
 use crate::cli::value::{Output, OutputKind};
 use crate::export::{Export, Made, Written, parse_name, unwritable};
 use crate::home::Home;
-use crate::images::{self, Images, seal};
+use crate::images::{self, Images, seal_again};
 use crate::pipeline::{self, Built, Tools};
 use crate::progress::{self, Progress};
 use crate::project::Project;
@@ -115,7 +115,8 @@ pub fn run(args: &BuildArgs, home: &Home) -> anyhow::Result<u8> {
                 failure = crate::stop::stopped();
             }
             if failure.class == Class::Step {
-                failure.log_file = Some(store.build_events(history.id()));
+                failure.log_file =
+                    Some(store.build_events(history.id())).filter(|file| file.exists());
             }
             let how = if failure.class == Class::Interrupted {
                 BuildResult::Cancelled
@@ -180,10 +181,11 @@ fn deliver(
     if wants_id {
         // Of several platforms the store's names lead to the first; archives and registries get all.
         if let Some(first) = made.first() {
-            let sealed = seal(
+            let sealed = seal_again(
                 tools.store,
                 first.snapshot,
                 &first.target.config,
+                first.target.epoch.is_some(),
                 names,
                 tools.cancel,
             )

@@ -1,11 +1,11 @@
 //! Names that lead to a draft: given by a build, made an image when somebody needs the id.
 
 use cache::{Draft, Snapshot, Store, StoreError};
-use image::{ImageConfig, ImageRef};
+use image::{ImageConfig, ImageRef, Manifest};
 use solver::Cancel;
 
 use super::ImagesError;
-use super::seal::make;
+use super::seal::{Sealed, make, seal};
 
 /// Gives what a build left these names. Names that lead to just this already are left alone: a
 /// build with nothing to do writes nothing, and the image keeps the times at which it was made,
@@ -19,9 +19,7 @@ pub fn draft(
 ) -> Result<(), ImagesError> {
     let mut config = config.clone();
     config.rootfs.diff_ids.clear();
-    let same = |bytes: &[u8]| {
-        serde_json::from_slice(bytes).is_ok_and(|known| is_same(&config, known, is_dated))
-    };
+    let same = |bytes: &[u8]| is_same_text(&config, bytes, is_dated);
     let text = serde_json::to_vec(&config).map_err(|error| ImagesError::Pack(error.into()))?;
     let is_there = |name: &ImageRef| {
         let name = name.to_string();
@@ -54,6 +52,48 @@ fn is_image(store: &Store, name: &str, snapshot: &Snapshot, same: &dyn Fn(&[u8])
             .blobs()
             .read(&image.config)
             .is_ok_and(|bytes| same(&bytes))
+}
+
+/// As [`seal`], but a build with nothing to do finds the image that it made, whatever its names,
+/// and writes nothing.
+pub fn seal_again(
+    store: &Store,
+    snapshot: &Snapshot,
+    config: &ImageConfig,
+    is_dated: bool,
+    names: &[ImageRef],
+    cancel: &Cancel,
+) -> Result<Sealed, ImagesError> {
+    let mut bare = config.clone();
+    bare.rootfs.diff_ids.clear();
+    let blobs = store.blobs();
+    for image in store.images_of(snapshot)? {
+        let same = |bytes: Vec<u8>| is_same_text(&bare, &bytes, is_dated);
+        // One that was pulled may be known by its index.
+        let leads = |bytes: Vec<u8>| {
+            serde_json::from_slice(&bytes)
+                .is_ok_and(|manifest: Manifest| manifest.config.digest == image.config)
+        };
+        if !blobs.read(&image.config).is_ok_and(same)
+            || !blobs.read(&image.manifest).is_ok_and(leads)
+        {
+            continue;
+        }
+        for name in names {
+            if !image.names.contains(&name.to_string()) {
+                store.tag_image(&image.manifest, name)?;
+            }
+        }
+        return Ok(Sealed {
+            id: image.config,
+            manifest: image.manifest,
+        });
+    }
+    seal(store, snapshot, config, names, cancel)
+}
+
+fn is_same_text(config: &ImageConfig, known: &[u8], is_dated: bool) -> bool {
+    serde_json::from_slice(known).is_ok_and(|known| is_same(config, known, is_dated))
 }
 
 /// Whether two configurations are one, layers' digests aside.
@@ -97,7 +137,8 @@ fn settle_one(store: &Store, draft: &Draft, cancel: &Cancel) -> Result<(), Image
     let _pin = store
         .pin(&draft.snapshot.layers)?
         .ok_or_else(|| damaged("a layer of it is gone".to_owned()))?;
-    let (image, _) = make(store, &draft.snapshot, &config, cancel)?;
+    let (image, _, documents) = make(store, &draft.snapshot, &config, cancel)?;
+    documents.keep(store)?;
     store.settle_draft(draft, &image)?;
     Ok(())
 }

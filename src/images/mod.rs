@@ -22,7 +22,7 @@ use solver::Cancel;
 pub use complete::complete;
 pub use dated::Dated;
 pub use document::{Loaded, load, load_root, resolved};
-pub use draft::{draft, settle, settle_all};
+pub use draft::{draft, seal_again, settle, settle_all};
 pub use pack::{Packing, pack, remember};
 pub use seal::{content_size, seal};
 pub use send::send;

@@ -21,18 +21,39 @@ pub fn seal(
     names: &[NewName],
     cancel: &Cancel,
 ) -> Result<Sealed, ImagesError> {
-    let (new, sealed) = make(store, snapshot, config, cancel)?;
-    store.add_image(&new, names)?;
+    let (new, sealed, documents) = make(store, snapshot, config, cancel)?;
+    // The image of a build with nothing to do is there, with its names: nothing is written then,
+    // which may have to wait or need room.
+    if !store.has_image(&new, names)? {
+        documents.keep(store)?;
+        store.add_image(&new, names)?;
+    }
     Ok(sealed)
 }
 
-/// Makes the documents of an image, and keeps them as blobs.
+/// The documents of an image, not in the store yet.
+pub(super) struct Documents {
+    config: Vec<u8>,
+    manifest: Vec<u8>,
+}
+
+impl Documents {
+    /// Keeps them as blobs.
+    pub(super) fn keep(&self, store: &Store) -> Result<(), StoreError> {
+        let blobs = store.blobs();
+        blobs.put_bytes(&self.config)?;
+        blobs.put_bytes(&self.manifest)?;
+        Ok(())
+    }
+}
+
+/// Makes an image with its documents.
 pub(super) fn make<'a>(
     store: &Store,
     snapshot: &'a Snapshot,
     config: &ImageConfig,
     cancel: &Cancel,
-) -> Result<(NewImage<'a>, Sealed), ImagesError> {
+) -> Result<(NewImage<'a>, Sealed, Documents), ImagesError> {
     let (config, sizes) = seal_config(store, snapshot, config, cancel)?;
     let config_bytes =
         serde_json::to_vec(&config).map_err(|error| ImagesError::Pack(error.into()))?;
@@ -49,9 +70,11 @@ pub(super) fn make<'a>(
     let manifest = Manifest::new(media_type::OCI_MANIFEST, config_descriptor, layers);
     let manifest_bytes =
         serde_json::to_vec(&manifest).map_err(|error| ImagesError::Pack(error.into()))?;
-    let blobs = store.blobs();
-    blobs.put_bytes(&config_bytes)?;
-    let manifest = blobs.put_bytes(&manifest_bytes)?;
+    let documents = Documents {
+        config: config_bytes,
+        manifest: manifest_bytes,
+    };
+    let manifest = Digest::of(&documents.manifest);
     let created = config
         .created
         .as_deref()
@@ -65,7 +88,7 @@ pub(super) fn make<'a>(
         size: sizes.iter().sum(),
         created,
     };
-    Ok((new, Sealed { id, manifest }))
+    Ok((new, Sealed { id, manifest }, documents))
 }
 
 /// An image of the store.

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use solver::CacheKey;
 
 use crate::layer::LayerId;
+use crate::pins::marks;
 use crate::store::{Store, StoreError};
 use crate::usage::{UsageItem, UsageKind};
 use crate::{containers, images, pins, records};
@@ -85,7 +86,7 @@ impl Inventory {
                 })
             })?
             .collect::<Result<_, _>>()?;
-        let layers = connection
+        let layers: HashMap<LayerId, u64> = connection
             .prepare("SELECT id, coalesce(size, 0) FROM layers")?
             .query_map([], |row| {
                 Ok((LayerId(row.get(0)?), row.get::<_, i64>(1)? as u64))
@@ -102,7 +103,7 @@ impl Inventory {
             .prepare("SELECT owner, object FROM pins")?
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<_, _>>()?;
-        let pinned = pins
+        let mut pinned: HashSet<String> = pins
             .into_iter()
             .filter(|(owner, _)| {
                 *live
@@ -138,6 +139,18 @@ impl Inventory {
                 })
             })?
             .collect::<Result<_, _>>()?;
+        let blob_sizes = blob_sizes(store);
+        let names: Vec<String> = blob_sizes.keys().map(ToString::to_string).collect();
+        let objects = layers.keys().map(|id| id.0.as_str());
+        let marked = marks::marked(
+            &store.leases_file(),
+            objects.chain(names.iter().map(String::as_str)),
+        );
+        match marked {
+            Ok(marked) => pinned.extend(marked.into_iter().map(str::to_owned)),
+            // Nothing is known of who reads what: then everything is read.
+            Err(_) => pinned.extend(layers.keys().map(|id| id.0.clone()).chain(names)),
+        }
         Ok(Self {
             records,
             layers,
@@ -145,7 +158,7 @@ impl Inventory {
             pinned,
             blobs,
             forms,
-            blob_sizes: blob_sizes(store),
+            blob_sizes,
             kept: kept(store),
             mounts,
             contexts: contexts(store),
