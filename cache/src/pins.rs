@@ -14,6 +14,7 @@ use rusqlite::{OptionalExtension, Transaction};
 
 use crate::layer::LayerId;
 use crate::store::{Store, StoreError};
+use crate::suspects::is_missing;
 
 /// The layers for which this process has a pin row, or is about to.
 #[derive(Debug, Default)]
@@ -128,9 +129,16 @@ impl Store {
         }
         // What somebody deleted by hand is not there, whatever its row says.
         for id in &new {
-            if !self.layer_dir(id).join("fs").is_dir() {
-                self.drop_layer(id)?;
-                return Ok(None);
+            let files = self.layer_dir(id).join("fs");
+            match std::fs::metadata(&files) {
+                Ok(meta) if meta.is_dir() => {}
+                Err(error) if !is_missing(&error) => {
+                    return Err(StoreError::io("read", files)(error));
+                }
+                _ => {
+                    self.drop_layer(id)?;
+                    return Ok(None);
+                }
             }
         }
         for id in &new {

@@ -11,7 +11,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rayon::prelude::*;
 use rusqlite::params;
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 use solver::ContentDigest;
 
 use crate::layer::{Entry, Kind, LayerId};
@@ -28,7 +28,7 @@ pub(crate) fn boot_id() -> &'static str {
 }
 
 /// Verdicts of this process: threads that ask for the same layer wait for one comparison.
-pub(crate) type Verdicts = Mutex<HashMap<LayerId, std::sync::Arc<OnceLock<bool>>>>;
+pub(crate) type Verdicts = Mutex<HashMap<LayerId, std::sync::Arc<Mutex<Option<bool>>>>>;
 
 impl Store {
     /// Writes everything of this process's that is not yet on disk, and marks its layers so. Slow:
@@ -67,10 +67,12 @@ impl Store {
                 .unwrap_or_else(PoisonError::into_inner);
             std::sync::Arc::clone(verdicts.entry(id.clone()).or_default())
         };
-        if let Some(good) = verdict.get() {
-            return Ok(*good);
+        let mut verdict = verdict.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(good) = *verdict {
+            return Ok(good);
         }
-        let good = *verdict.get_or_init(|| self.is_whole(id));
+        let good = self.is_whole(id)?;
+        *verdict = Some(good);
         if good {
             let db = self.database();
             db.write("trust a layer", |transaction| {
@@ -115,26 +117,53 @@ impl Store {
         })
     }
 
-    /// Whether the files of a layer are what its index says, contents included.
-    pub(crate) fn is_whole(&self, id: &LayerId) -> bool {
-        let Ok(layer) = self.layer(id) else {
-            return false;
+    /// Whether the files of a layer are what its index says, contents included. What cannot be read
+    /// is an error and no verdict: want of memory or of descriptors must not cost a layer.
+    pub(crate) fn is_whole(&self, id: &LayerId) -> Result<bool, StoreError> {
+        let layer = match self.layer(id) {
+            Ok(layer) => layer,
+            Err(StoreError::Io { source, .. }) if is_missing(&source) => return Ok(false),
+            Err(error @ (StoreError::Io { .. } | StoreError::Database { .. })) => {
+                return Err(error);
+            }
+            // An index that is none.
+            Err(_) => return Ok(false),
         };
+        let path = layer.files.path();
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let Ok(top) = rustix::fs::open(layer.files.path(), flags, Mode::empty()) else {
-            return false;
+        let top = match rustix::fs::open(path, flags, Mode::empty()) {
+            Ok(top) => File::from(top),
+            Err(errno) if is_missing(&errno.into()) => return Ok(false),
+            Err(errno) => return Err(StoreError::io("open", path)(errno.into())),
         };
-        let top = File::from(top);
+        if layer.index.change_digest() != layer.change {
+            return Ok(false);
+        }
         let entries: Vec<Entry> = layer.index.iter().collect();
-        layer.index.change_digest() == layer.change
-            && entries.par_iter().all(|entry| is_there(&top, entry))
+        let same = |entry: &Entry| match is_there(&top, entry) {
+            Err(error) if is_missing(&error) => Ok(false),
+            other => other.map_err(StoreError::io("read", layer.files.join(&entry.path))),
+        };
+        let found = entries
+            .par_iter()
+            .map(same)
+            .find_any(|same| !matches!(same, Ok(true)));
+        found.unwrap_or(Ok(true))
     }
+}
+
+/// Whether an error says that something is not there, or is something else.
+pub(crate) fn is_missing(error: &std::io::Error) -> bool {
+    let raw = error.raw_os_error();
+    [libc::ENOENT, libc::ENOTDIR, libc::ELOOP, libc::EXDEV]
+        .into_iter()
+        .any(|errno| raw == Some(errno))
 }
 
 /// Whether what is at an entry's path, under `top`, is what the entry says.
 ///
 /// Owners and special files are not compared: a rootless store may hold a placeholder for them.
-fn is_there(top: &File, entry: &Entry) -> bool {
+fn is_there(top: &File, entry: &Entry) -> std::io::Result<bool> {
     let open = |flags| {
         let path: &[u8] = if entry.path.is_empty() {
             b"."
@@ -149,34 +178,27 @@ fn is_there(top: &File, entry: &Entry) -> bool {
             ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS,
         )
         .map(File::from)
+        .map_err(std::io::Error::from)
     };
-    let Ok(file) = open(OFlags::PATH) else {
-        return false;
-    };
-    let Ok(meta) = file.metadata() else {
-        return false;
-    };
-    match &entry.kind {
+    let file = open(OFlags::PATH)?;
+    let meta = file.metadata()?;
+    Ok(match &entry.kind {
         Kind::Whiteout => meta.file_type().is_char_device() && meta.rdev() == 0,
         Kind::Dir { .. } => meta.is_dir(),
         Kind::File { size, content, .. } => {
-            meta.is_file()
-                && meta.len() == *size
-                && open(OFlags::RDONLY).is_ok_and(|file| {
-                    let mut hash = blake3::Hasher::new();
-                    hash.update_reader(file).is_ok()
-                        && ContentDigest(*hash.finalize().as_bytes()) == *content
-                })
+            if !meta.is_file() || meta.len() != *size {
+                return Ok(false);
+            }
+            let mut hash = blake3::Hasher::new();
+            hash.update_reader(open(OFlags::RDONLY)?)?;
+            ContentDigest(*hash.finalize().as_bytes()) == *content
         }
         Kind::Symlink { target } => {
-            meta.is_symlink()
-                && rustix::fs::readlinkat(&file, "", Vec::new())
-                    .is_ok_and(|found| found.as_bytes() == target)
+            meta.is_symlink() && rustix::fs::readlinkat(&file, "", Vec::new())?.as_bytes() == target
         }
-        Kind::CharDevice { .. } | Kind::BlockDevice { .. } | Kind::Fifo => {
-            rustix::fs::statat(&file, "", AtFlags::EMPTY_PATH).is_ok()
-        }
-    }
+        // They are there, and that is all that is asked of them.
+        Kind::CharDevice { .. } | Kind::BlockDevice { .. } | Kind::Fifo => true,
+    })
 }
 
 #[cfg(test)]
