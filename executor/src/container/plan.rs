@@ -209,6 +209,8 @@ pub fn plan(spec: &ContainerSpec, machine: &Machine) -> Vec<Step> {
         gid: 0,
     };
     let (shm, queues) = match spec.namespaces.ipc {
+        Namespace::Host if machine.root => (shared(HOST_SHM), Tree::Queues),
+        // another's queues cannot be mounted anew
         Namespace::Host => (shared(HOST_SHM), shared(HOST_QUEUES)),
         Namespace::Own | Namespace::Given(_) => (shm, Tree::Queues),
     };

@@ -17,6 +17,7 @@ mod base;
 mod exec;
 mod faults;
 mod life;
+mod options;
 mod place;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -39,7 +40,7 @@ fn main() {
         Some(place::AFTERWARDS) => std::process::exit(place::afterwards(&args[2])),
         _ => {}
     }
-    let cases: Vec<Case> = [exec::CASES, faults::CASES, life::CASES].concat();
+    let cases: Vec<Case> = [exec::CASES, faults::CASES, life::CASES, options::CASES].concat();
     if args.iter().any(|arg| arg == "--list") {
         for (name, _) in cases {
             println!("{name}: test");

@@ -131,15 +131,17 @@ fn prepare(mut life: Life, mut joined: Vec<OwnedFd>) -> Result<Prepared, Monitor
     let host_proc = rustix::fs::open("/proc", place, Mode::empty())
         .map_err(MonitorError::refused("the host's /proc"))?;
     let network = network(&mut life, &mut joined)?;
+    let root = crate::namespace::is_initial() && crate::namespace::is_admin();
     let mut host_sources = life.host_sources.clone();
     if life.spec.namespaces.ipc == Namespace::Host {
-        host_sources.extend([HOST_SHM, HOST_QUEUES].map(PathBuf::from));
+        host_sources.push(HOST_SHM.into());
+        host_sources.extend((!root).then(|| HOST_QUEUES.into()));
     }
     let launch = root::enter(&Setup {
         store_root: life.store_root.clone(),
         host_sources,
         name: life.id.clone(),
-        root: crate::namespace::is_initial() && crate::namespace::is_admin(),
+        root,
     })?;
     Ok(Prepared {
         life,
