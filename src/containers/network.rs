@@ -6,7 +6,7 @@ use std::path::Path;
 use cache::{Store, StoredContainer};
 use executor::container::hosts::resolv_conf;
 use executor::container::spec::Network;
-use executor::network::Plan;
+use executor::network::{PASTA_ADDRESS, PASTA_GATEWAY, Plan};
 
 use super::document::{Document, Endpoint};
 use super::ports;
@@ -117,6 +117,7 @@ pub fn write_files(folder: &Path, document: &Document, network: &Wanted) -> Resu
             .iter()
             .map(|interface| interface.address.to_string())
             .collect(),
+        Plan::Pasta(_) => vec![PASTA_ADDRESS.to_string()],
         _ => Vec::new(),
     };
     let gateway = match &network.plan {
@@ -126,6 +127,7 @@ pub fn write_files(folder: &Path, document: &Document, network: &Wanted) -> Resu
             .first()
             .map(|interface| interface.gateway.to_string())
             .unwrap_or_default(),
+        Plan::Pasta(_) => PASTA_GATEWAY.to_string(),
         _ => String::new(),
     };
     let hosts = match network.plan {
@@ -184,6 +186,11 @@ fn extra(document: &Document, gateway: &str) -> String {
         }
     }
     text
+}
+
+/// The /etc/resolv.conf of a container that is on a network with names from now on.
+pub fn resolved(document: &Document, text: String) -> String {
+    servers(document, text, true)
 }
 
 /// /etc/resolv.conf: the host's, or what `--dns` and its like say.

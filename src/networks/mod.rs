@@ -22,6 +22,18 @@ pub fn endpoints(store: &Store, network: &StoredNetwork) -> Endpoints {
     Endpoints::at(store.root(), &network.id)
 }
 
+/// Has other containers find one by its new name.
+pub fn rename(store: &Store, container: &str, name: &str) -> Result<(), Failure> {
+    for network in store.networks().map_err(|error| row_failure(&error))? {
+        if network.driver == "bridge" {
+            endpoints(store, &network)
+                .rename(container, name)
+                .map_err(|error| store_failure(&error))?;
+        }
+    }
+    Ok(())
+}
+
 /// Removes the interfaces that containers left that were killed with their monitors.
 pub fn sweep(store: &Store) -> Result<(), Failure> {
     let networks = store.networks().map_err(|error| row_failure(&error))?;

@@ -215,6 +215,9 @@ impl Endpoints {
     /// # Errors
     /// Of the file system.
     pub fn rename(&self, container: &str, name: &str) -> Result<(), StoreError> {
+        if self.of(container).is_none() {
+            return Ok(());
+        }
         let _lock = self.lock()?;
         if let Some(mut endpoint) = self.of(container) {
             name.clone_into(&mut endpoint.name);

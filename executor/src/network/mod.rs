@@ -12,6 +12,7 @@ mod link;
 mod namespace;
 mod netlink;
 mod passage;
+mod pasta;
 mod plan;
 mod proxy;
 mod resolver;
@@ -20,5 +21,6 @@ mod up;
 
 pub use bridge::{bridge_and_others, occupied, sweep};
 pub use error::NetworkError;
+pub use pasta::{ADDRESS as PASTA_ADDRESS, GATEWAY as PASTA_GATEWAY};
 pub use plan::{Bridged, Interface, Pasta, Plan, Protocol, Publish, Settings};
 pub use up::{Place, Up, clear, new_namespace, set_up};

@@ -13,6 +13,7 @@ use super::error::NetworkError;
 use super::filter::Table;
 use super::link::Links;
 use super::namespace::within;
+use super::pasta;
 use super::plan::{Bridged, Interface, Plan, Settings};
 use super::proxy::Proxy;
 use super::resolver::Resolver;
@@ -44,6 +45,7 @@ pub struct Up {
     table: Option<Table>,
     proxy: Proxy,
     resolver: Option<Resolver>,
+    pasta: Option<pasta::Running>,
     /// Of a resolver that is not needed yet, and whose container that is.
     servers: Vec<std::net::IpAddr>,
     container: String,
@@ -71,6 +73,7 @@ pub fn set_up(plan: &Plan, namespace: Option<OwnedFd>, place: &Place) -> Result<
         table: None,
         proxy: Proxy::default(),
         resolver: None,
+        pasta: None,
         servers: Vec::new(),
         container: String::new(),
     };
@@ -85,10 +88,12 @@ pub fn set_up(plan: &Plan, namespace: Option<OwnedFd>, place: &Place) -> Result<
     match plan {
         Plan::Host | Plan::None | Plan::Of { .. } => {}
         Plan::Bridge(plan) => up.bridge(plan)?,
-        Plan::Pasta(_) => {
-            return Err(NetworkError::Pasta {
-                why: "not there yet".to_owned(),
-            });
+        Plan::Pasta(plan) => {
+            if let Some(namespace) = &up.namespace {
+                let pasta = pasta::start(plan, namespace, &place.folder)?;
+                up.settings.published.clone_from(&pasta.published);
+                up.pasta = Some(pasta);
+            }
         }
     }
     up.tell()?;
@@ -166,6 +171,11 @@ impl Up {
     /// # Errors
     /// Why not; then nothing is changed.
     pub fn connect(&mut self, interface: &Interface) -> Result<(), NetworkError> {
+        if self.pasta.is_some() {
+            return Err(NetworkError::Pasta {
+                why: "a container of an ordinary user cannot be connected to a network".to_owned(),
+            });
+        }
         self.attach(interface)?;
         let named = interface.network != NAMELESS;
         let result = if named { self.resolve() } else { Ok(()) };

@@ -20,5 +20,6 @@ pub fn run(args: &RenameArgs, home: &Home) -> anyhow::Result<u8> {
     store
         .rename_container(&row.id, name)
         .map_err(|error| find::failure(&error))?;
+    crate::networks::rename(&store, &row.id, name)?;
     Ok(0)
 }

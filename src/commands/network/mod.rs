@@ -1,5 +1,6 @@
 //! The commands about networks, one file for each.
 
+mod connect;
 mod create;
 mod inspect;
 mod ls;
