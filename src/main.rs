@@ -18,6 +18,7 @@ mod findings;
 mod hint;
 mod home;
 mod images;
+mod keys;
 mod networks;
 mod output;
 mod pipeline;

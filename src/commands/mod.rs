@@ -10,7 +10,6 @@ mod import;
 mod inspect;
 mod network;
 mod registries;
-mod run;
 mod shell;
 mod store;
 

@@ -5,6 +5,7 @@
 //! - [`document`]: what is in the folder: `container.json`
 //! - [`life`], [`network`]: a document becomes what its monitor starts
 //! - [`find`]: rows, documents, status and monitor of the containers that people name
+//! - [`start`], [`session`]: starting, and staying with what runs
 //! - [`inspect`], [`list`], [`filter`], [`size`]: what is shown of them
 //! - [`remove`]: their end
 //! - [`names`], [`signal`], [`refuse`]: words
@@ -29,11 +30,19 @@ pub mod remove;
 pub mod request;
 pub mod restart;
 mod rights;
+pub mod session;
 mod shared;
 pub mod signal;
 pub mod size;
+pub mod start;
 
 use crate::report::Class;
 
 /// Docker's code for what went wrong before the process, and for arguments that are wrong.
 pub const ENGINE: Class = Class::Container(125);
+
+/// Whether processes of a container can no longer raise their privileges by exec.
+pub fn no_new_privileges(document: &document::Document) -> bool {
+    // What cannot be understood was refused when the container was made.
+    rights::no_new_privileges(&document.host_config).unwrap_or(true)
+}

@@ -54,6 +54,16 @@ pub fn remove(
     Ok(())
 }
 
+/// Removes a container that has just ended, once its monitor is gone, and its unnamed volumes.
+pub fn remove_ended(store: &Store, row: &StoredContainer) -> Result<(), Failure> {
+    match Lock::wait(&find::folder(store, row)) {
+        Ok(lock) => drop(lock),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(Failure::from_error(Class::System, &error)),
+    }
+    remove(store, row, true, true)
+}
+
 /// Kills a container, and waits until its monitor is gone.
 fn end(store: &Store, row: &StoredContainer) -> Result<(), Failure> {
     if let Some(control) = find::control(store, row)? {

@@ -1,9 +1,46 @@
-//! `kill`.
+//! `kill`: sends a signal to containers.
 
+use executor::monitor::MonitorError;
+
+use super::stop::number;
 use crate::cli::container::KillArgs;
+use crate::containers::find;
 use crate::home::Home;
+use crate::report::{Class, Failure};
 
-/// Not there yet.
-pub fn run(_args: &KillArgs, _home: &Home) -> anyhow::Result<u8> {
-    super::unfinished("kill")
+const SIGKILL: i32 = 9;
+
+/// Sends a signal to the first process of each.
+pub fn run(args: &KillArgs, home: &Home) -> anyhow::Result<u8> {
+    let signal = number(Some(&args.signal)).map_err(|mut failure| {
+        failure.class = Class::Refused;
+        failure
+    })?;
+    let signal = signal.unwrap_or(SIGKILL);
+    let store = home.enter_and_open()?;
+    super::each(&args.containers, |text| {
+        let row = find::row(&store, text)?;
+        find::status(&store, &row)?;
+        let not_running = || {
+            Failure::new(
+                Class::Refused,
+                format!(
+                    "Cannot kill container: {text}: Container {} is not running",
+                    row.id
+                ),
+            )
+        };
+        let mut control = find::control(&store, &row)?.ok_or_else(not_running)?;
+        let killed = match control.signal(signal) {
+            // What is killed has ended when this says so.
+            Ok(()) if signal == SIGKILL => control.wait().map(drop),
+            other => other,
+        };
+        match killed {
+            Ok(()) => Ok(Some(text.to_owned())),
+            Err(MonitorError::NotRunning) => Err(not_running()),
+            Err(MonitorError::Ended) => Ok(Some(text.to_owned())),
+            Err(error) => Err(find::monitor_failure(&error)),
+        }
+    })
 }

@@ -17,6 +17,7 @@ mod prune;
 mod rename;
 mod restart;
 mod rm;
+mod run;
 mod start;
 mod stats;
 mod stop;
@@ -32,7 +33,7 @@ use crate::report::{Class, Failure};
 /// Commands of the top level.
 pub fn verb(verb: ContainerVerb, home: &Home) -> anyhow::Result<u8> {
     match verb {
-        ContainerVerb::Run(args) => super::run::run(&args, home),
+        ContainerVerb::Run(args) => run::run(&args, home),
         ContainerVerb::Create(args) => create::run(&args, home),
         ContainerVerb::Start(args) => start::run(&args, home),
         ContainerVerb::Stop(args) => stop::run(&args, home),

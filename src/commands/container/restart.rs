@@ -1,9 +1,20 @@
-//! `restart`.
+//! `restart`: stops containers and starts them again.
 
+use super::stop::{number, stop};
 use crate::cli::container::RestartArgs;
+use crate::containers::find;
+use crate::containers::start::start;
 use crate::home::Home;
 
-/// Not there yet.
-pub fn run(_args: &RestartArgs, _home: &Home) -> anyhow::Result<u8> {
-    super::unfinished("restart")
+/// Restarts containers; one that does not run is started.
+pub fn run(args: &RestartArgs, home: &Home) -> anyhow::Result<u8> {
+    let signal = number(args.signal.as_deref())?;
+    let store = home.enter_and_open()?;
+    super::each(&args.containers, |text| {
+        let row = find::row(&store, text)?;
+        let document = find::document(&store, &row)?;
+        stop(&store, &row, signal, args.time)?;
+        start(&store, &row, &document, None)?;
+        Ok(Some(text.to_owned()))
+    })
 }

@@ -1,9 +1,59 @@
-//! `start`.
+//! `start`: starts containers, or starts one and stays with it.
 
+use executor::monitor::Attach;
+
+use super::run::stay;
 use crate::cli::container::StartArgs;
+use crate::containers::find;
+use crate::containers::session::{Session, check_terminal, keys};
+use crate::containers::start::{Start, start};
 use crate::home::Home;
+use crate::report::{Class, Failure};
 
-/// Not there yet.
-pub fn run(_args: &StartArgs, _home: &Home) -> anyhow::Result<u8> {
-    super::unfinished("start")
+/// Starts containers.
+pub fn run(args: &StartArgs, home: &Home) -> anyhow::Result<u8> {
+    let store = home.enter_and_open()?;
+    if !args.attach && !args.interactive {
+        return super::each(&args.containers, |text| {
+            let row = find::row(&store, text)?;
+            let document = find::document(&store, &row)?;
+            start(&store, &row, &document, None)?;
+            Ok(Some(text.to_owned()))
+        });
+    }
+    let [text] = args.containers.as_slice() else {
+        return Err(Failure::new(
+            Class::Refused,
+            "you cannot start and attach multiple containers at once",
+        )
+        .into());
+    };
+    let row = find::row(&store, text)?;
+    let document = find::document(&store, &row)?;
+    let stdin = args.interactive && document.config.open_stdin;
+    check_terminal(document.config.tty, stdin)?;
+    let session = Session {
+        terminal: document.config.tty,
+        stdin,
+        stdout: true,
+        stderr: true,
+        signals: true,
+        keys: keys(args.detach_keys.as_deref())?,
+    };
+    let attach = Attach {
+        stdin,
+        size: crate::terminal::size(),
+    };
+    let attached = match start(&store, &row, &document, Some(attach)) {
+        Ok(Start::Started(attached)) => attached,
+        Ok(Start::Running) => super::attach::connect(&store, &row, stdin)?,
+        Err(mut failure) => {
+            failure.class = Class::Refused;
+            return Err(failure.into());
+        }
+    };
+    match attached {
+        Some(attached) => Ok(stay(&store, &row, &document, attached, &session)?),
+        None => Ok(0),
+    }
 }

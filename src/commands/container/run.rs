@@ -1,0 +1,97 @@
+//! `run`: makes a container and starts it, in the foreground or not.
+
+use cache::{Store, StoredContainer};
+use executor::monitor::{Attach, Attached};
+
+use super::create;
+use crate::cli::container::RunArgs;
+use crate::containers::document::Document;
+use crate::containers::session::{End, Session, check_terminal, keys};
+use crate::containers::start::{Start, start};
+use crate::containers::{ENGINE, find, remove, request};
+use crate::home::Home;
+use crate::output::print;
+use crate::report::{Class, Failure};
+use crate::stop::Signals;
+
+/// Makes and starts a container; gives the exit code of its process, or docker's 125, 126 and 127.
+pub fn run(args: &RunArgs, home: &Home) -> anyhow::Result<u8> {
+    let request = request::understand(&args.flags, args.detach)?;
+    let keys = keys(args.detach_keys.as_deref())?;
+    let config = &request.document.config;
+    check_terminal(config.tty, config.attach_stdin)?;
+    let session = Session {
+        terminal: config.tty,
+        stdin: config.attach_stdin,
+        stdout: config.attach_stdout,
+        stderr: config.attach_stderr,
+        signals: args.sig_proxy,
+        keys,
+    };
+    Ok(go(args, home, request, &session).map_err(|mut failure| {
+        if !matches!(
+            failure.class,
+            Class::Container(_) | Class::Interrupted | Class::Unread
+        ) {
+            failure.class = ENGINE;
+        }
+        failure
+    })?)
+}
+
+fn go(
+    args: &RunArgs,
+    home: &Home,
+    request: request::Request,
+    session: &Session,
+) -> Result<u8, Failure> {
+    let store = home.enter_and_open()?;
+    let (row, document) = create::make(&store, &args.flags, request)?;
+    let is_detached = !session.stdout && !session.stderr && !session.stdin;
+    if is_detached {
+        print(&format!("{}\n", row.id))?;
+    }
+    let attach = (!is_detached).then(|| Attach {
+        stdin: session.stdin,
+        size: crate::terminal::size(),
+    });
+    let attached = match start(&store, &row, &document, attach) {
+        Ok(Start::Started(attached)) => attached,
+        // Somebody else started it in the moment between.
+        Ok(Start::Running) => None,
+        Err(failure) => {
+            if document.host_config.auto_remove {
+                remove::remove(&store, &row, true, true)?;
+            }
+            return Err(failure);
+        }
+    };
+    match attached {
+        None => Ok(0),
+        Some(attached) => stay(&store, &row, &document, attached, session),
+    }
+}
+
+/// Stays with a container until it ends, and removes it then if that was asked for.
+pub fn stay(
+    store: &Store,
+    row: &StoredContainer,
+    document: &Document,
+    mut attached: Attached,
+    session: &Session,
+) -> Result<u8, Failure> {
+    match session.attend(&mut attached, &Signals::take())? {
+        End::Exited(code) => {
+            if document.host_config.auto_remove {
+                attached.input().take_over();
+                remove::remove_ended(store, row)?;
+            }
+            Ok(code)
+        }
+        End::Detached => Ok(0),
+        End::Lost => {
+            let status = find::status(store, row)?;
+            Ok(u8::try_from(status.exit_code).unwrap_or(1))
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Starting a container that was made.
+
+use cache::{Store, StoredContainer};
+use executor::monitor::{self, Attach, Attached, MonitorError, State};
+
+use super::document::Document;
+use super::{find, life, network};
+use crate::report::{Class, Failure};
+
+/// What came of it.
+pub enum Start {
+    /// It runs; with the connection that was asked for.
+    Started(Option<Attached>),
+    /// It ran already.
+    Running,
+}
+
+/// Starts a container.
+pub fn start(
+    store: &Store,
+    row: &StoredContainer,
+    document: &Document,
+    attach: Option<Attach>,
+) -> Result<Start, Failure> {
+    let network = network::wanted(store, row, document)?;
+    let prepared = life::prepare(store, row, document, network)?;
+    match monitor::start(&prepared.life, &prepared.joined, attach) {
+        Ok(started) => Ok(Start::Started(started.attached)),
+        Err(MonitorError::Running) => {
+            if find::status(store, row)?.state == State::Paused {
+                return Err(Failure::new(
+                    Class::Refused,
+                    "cannot start a paused container, try unpause instead",
+                ));
+            }
+            Ok(Start::Running)
+        }
+        Err(error) => Err(find::monitor_failure(&error)),
+    }
+}
