@@ -104,6 +104,11 @@ impl Endpoints {
         Ok(Lock(file))
     }
 
+    /// As [`lock`](Self::lock), of a network on which somebody was; none when it is gone.
+    pub fn lock_again(&self) -> Option<Lock> {
+        self.folder.is_dir().then(|| self.lock().ok()).flatten()
+    }
+
     /// Those that count, by address.
     ///
     /// # Errors

@@ -119,9 +119,8 @@ fn way_out(links: &mut Links) -> Option<u32> {
 
 /// Takes an interface off its bridge, and removes the bridge when it was the last one there.
 pub(super) fn detach(store: &Path, interface: &Interface) {
-    let Ok(_lock) = Endpoints::at(store, &interface.network_id).lock() else {
-        return;
-    };
+    // a network that was removed meanwhile has no lock, and nobody comes to it
+    let _lock = Endpoints::at(store, &interface.network_id).lock_again();
     let Ok(mut links) = Links::open() else { return };
     // it goes by itself when its namespace does; this makes it go now
     let _ = links.remove(&pair_name(&interface.endpoint));
@@ -151,9 +150,7 @@ pub fn sweep(store: &Path, bridges: &[(String, String)]) -> Result<Vec<String>, 
         if !there(&mut links) {
             continue;
         }
-        let Ok(_lock) = Endpoints::at(store, network).lock() else {
-            continue;
-        };
+        let _lock = Endpoints::at(store, network).lock_again();
         remove_empty(&mut links, bridge);
         if !there(&mut links) {
             gone.push(bridge.clone());

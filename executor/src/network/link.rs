@@ -174,6 +174,20 @@ impl Links {
         }
     }
 
+    /// Takes an address from a link.
+    pub(super) fn remove_address(
+        &mut self,
+        index: u32,
+        address: Ipv4Addr,
+        prefix: u8,
+    ) -> Result<(), Errno> {
+        let mut fixed = [libc::AF_INET as u8, prefix, 0, 0, 0, 0, 0, 0];
+        fixed[4..].copy_from_slice(&index.to_ne_bytes());
+        let mut message = Message::new(libc::RTM_DELADDR, libc::NLM_F_ACK, &fixed);
+        message.put(libc::IFA_LOCAL, &address.octets());
+        self.0.request(vec![message])
+    }
+
     /// Sends what has no nearer way through `gateway`.
     pub(super) fn add_default_route(&mut self, gateway: Ipv4Addr) -> Result<(), Errno> {
         let fixed = route(libc::RT_SCOPE_UNIVERSE, libc::RTN_UNICAST);

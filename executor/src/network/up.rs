@@ -123,6 +123,32 @@ impl Up {
         self.place = place;
     }
 
+    /// Stops leading in and out, at once: ports and addresses are free when this comes back. What is
+    /// left takes the kernel longer, and goes as this is dropped.
+    pub fn end(&mut self) {
+        self.proxy = Proxy::default();
+        self.resolver = None;
+        self.pasta = None;
+        if let Some(table) = &mut self.table {
+            // its socket goes too, and takes the table with it
+            let _ = table.set(&[]);
+        }
+        let Some(namespace) = &self.namespace else {
+            return;
+        };
+        let interfaces = &self.interfaces;
+        // nobody inside may answer for an address that another container has now
+        let _ = within(namespace, || {
+            let mut links = Links::open()?;
+            for (name, interface) in interfaces {
+                if let Some((index, _)) = links.index(name)? {
+                    links.remove_address(index, interface.address, interface.prefix)?;
+                }
+            }
+            Ok::<_, rustix::io::Errno>(())
+        });
+    }
+
     /// The namespace to start processes in; none when it is the host's.
     pub fn namespace(&self) -> Option<BorrowedFd<'_>> {
         self.namespace.as_ref().map(AsFd::as_fd)

@@ -150,6 +150,29 @@ fn datagrams_go_there_and_back() {
 }
 
 #[test]
+fn a_port_and_an_address_are_free_as_soon_as_it_ends() {
+    let Some(folder) = host() else { return };
+    let store = folder.path();
+    let ports = [publish("0.0.0.0", 80, Protocol::Tcp)];
+    let mut one = Box::new(store, &[interface(0, 2, "rb-first")], &ports).unwrap();
+    let port = one.settings.published[0].host_port;
+    let mut served = one.stop();
+    served.end();
+    let mut again = interface(0, 2, "rb-first");
+    again.endpoint = "f".repeat(64);
+    let ports = [Publish {
+        host_port: port,
+        ..ports[0]
+    }];
+    let two = Box::new(store, &[again], &ports).unwrap();
+    let listener = two.listen(80, 2);
+    assert!(call((Ipv4Addr::new(10, 77, 0, 1), port)).is_some());
+    assert!(call((Ipv4Addr::new(10, 77, 0, 2), 80)).is_some());
+    listener.join().unwrap();
+    drop(served);
+}
+
+#[test]
 fn a_running_container_is_connected_and_disconnected() {
     let Some(folder) = host() else { return };
     let store = folder.path();
@@ -203,4 +226,27 @@ fn what_a_killed_process_leaves_is_cleared() {
     }
     assert_eq!(sweep(store, &bridges).unwrap(), ["rb-first"]);
     assert_eq!(links(), before);
+}
+
+#[test]
+#[ignore = "says how long it takes"]
+fn how_long_it_takes() {
+    let Some(folder) = host() else { return };
+    let mut lines = Vec::new();
+    for number in 0..20 {
+        let start = std::time::Instant::now();
+        let mut one =
+            Box::new(folder.path(), &[interface(0, 2 + number, "rb-first")], &[]).unwrap();
+        let up = start.elapsed();
+        let mut served = one.stop();
+        let start = std::time::Instant::now();
+        served.end();
+        let ended = start.elapsed();
+        drop(served);
+        lines.push(format!(
+            "up {up:?}, ended {ended:?}, gone {:?}",
+            start.elapsed()
+        ));
+    }
+    eprintln!("{}", lines.join("\n"));
 }

@@ -383,8 +383,9 @@ impl Monitor {
     }
 
     fn end_network(&mut self) {
-        if let Some(network) = self.network.take() {
-            drop(network);
+        if let Some(network) = &mut self.network {
+            // the kernel takes its time for the rest, which goes after everybody was told
+            network.end();
             let path = self.folder.join(crate::network::Settings::FILE);
             let _ = std::fs::remove_file(path);
         }
