@@ -46,11 +46,11 @@ pub struct Outline {
 pub struct ArgOutline {
     /// Its name.
     pub name: String,
-    /// Its value in this build: given, or its default with variables replaced, or predefined.
+    /// Its value in this build: given, or its default with variables replaced.
     pub value: Option<String>,
     /// From the comment `# NAME …` above ARG.
     pub description: Option<String>,
-    /// ARG, or the FROM that uses a predefined one.
+    /// ARG.
     pub span: Span,
 }
 

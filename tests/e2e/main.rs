@@ -19,6 +19,7 @@ mod kills;
 mod leases;
 mod logins;
 mod many;
+mod messages;
 mod outputs;
 mod place;
 mod registry;

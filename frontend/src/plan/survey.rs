@@ -168,17 +168,16 @@ impl Scope<'_> {
 fn args(scope: &Scope<'_>, stages: &[&Stage]) -> Result<Vec<ArgOutline>, PlanError> {
     let mut found: Vec<ArgOutline> = Vec::new();
     let mut seen: HashSet<String> = HashSet::new();
-    // Names of global or predefined ones, with where they are used.
-    let mut used: Vec<(String, Span)> = Vec::new();
+    // Names of global ones that something uses.
+    let mut used: Vec<String> = Vec::new();
     let declared = scope.survey.as_ref();
     let declared = declared.map_or_else(Vec::new, |survey| survey.args.take());
     // The target is lowered last: what it says of an argument comes before what others say.
     for Declared { arg, inherited } in declared.into_iter().rev() {
         if inherited {
-            used.push((arg.name.clone(), arg.span));
+            used.push(arg.name.clone());
         }
-        let is_global = || globals(scope).any(|(name, ..)| name == arg.name);
-        if !(inherited && is_global()) && seen.insert(arg.name.clone()) {
+        if !inherited && seen.insert(arg.name.clone()) {
             found.push(arg);
         }
     }
@@ -189,12 +188,11 @@ fn args(scope: &Scope<'_>, stages: &[&Stage]) -> Result<Vec<ArgOutline>, PlanErr
             .into_iter()
             .flatten()
         {
-            let names = scope.lexer().word(text, values)?.used;
-            used.extend(names.into_iter().map(|name| (name, stage.span)));
+            used.extend(scope.lexer().word(text, values)?.used);
         }
     }
     let mut followed: HashSet<String> = HashSet::new();
-    while let Some((name, span)) = used.pop() {
+    while let Some(name) = used.pop() {
         if !followed.insert(name.clone()) {
             continue;
         }
@@ -202,12 +200,14 @@ fn args(scope: &Scope<'_>, stages: &[&Stage]) -> Result<Vec<ArgOutline>, PlanErr
         for (_, default, comments, place) in globals(scope).filter(|(n, ..)| *n == name) {
             own = Some((description(&name, comments), place));
             if let Some(default) = default {
-                let names = scope.lexer().word(default, values)?.used;
-                used.extend(names.into_iter().map(|name| (name, place)));
+                used.extend(scope.lexer().word(default, values)?.used);
             }
         }
+        // A predefined one that no ARG of the file declares is no parameter of it.
+        let Some((description, span)) = own else {
+            continue;
+        };
         if seen.insert(name.clone()) {
-            let (description, span) = own.unwrap_or((None, span));
             found.push(ArgOutline {
                 value: values.get(&name).map(str::to_owned),
                 name,

@@ -1,0 +1,81 @@
+//! What is said of everything that can be wrong with a Dockerfile: the frame, the text and the
+//! suggestion, as they are printed.
+//!
+//! `tests/messages/*` hold cases: a line `== what is wrong`, perhaps a line `$ flags`, the
+//! Dockerfile, a line `--`, and what rbuild says. `UPDATE_GOLDENS=1` writes what it says now; read
+//! the difference before it is committed.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::place::Place;
+
+struct Case {
+    title: String,
+    flags: Vec<String>,
+    dockerfile: String,
+    expected: String,
+}
+
+fn read(text: &str) -> Vec<Case> {
+    let parts = text.split("== ").skip(1);
+    parts
+        .map(|part| {
+            let (title, rest) = part.split_once('\n').unwrap();
+            let (flags, rest) = match rest.strip_prefix("$ ") {
+                Some(rest) => rest.split_once('\n').unwrap(),
+                None => ("", rest),
+            };
+            let (dockerfile, expected) = rest.split_once("--\n").unwrap_or((rest, ""));
+            Case {
+                title: title.to_owned(),
+                flags: flags.split_whitespace().map(str::to_owned).collect(),
+                dockerfile: dockerfile.to_owned(),
+                expected: expected.trim_end_matches('\n').to_owned(),
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn every_message_is_as_it_is_written() {
+    let Some(place) = Place::new() else { return };
+    let room = std::env::var_os("CARGO_MANIFEST_DIR");
+    let room = room.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let update = std::env::var_os("UPDATE_GOLDENS").is_some();
+    let mut files: Vec<_> = std::fs::read_dir(Path::new(&room).join("tests/messages"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    assert!(!files.is_empty());
+    let mut wrong = String::new();
+    for file in files {
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        let mut now = String::new();
+        for case in read(&std::fs::read_to_string(&file).unwrap()) {
+            place.write("Dockerfile", &case.dockerfile);
+            let mut arguments = vec!["build", "--progress=quiet"];
+            arguments.extend(case.flags.iter().map(String::as_str));
+            arguments.push(".");
+            let mut command = place.command(&arguments);
+            command.current_dir(place.project()).env("COLUMNS", "120");
+            let output = command.output().unwrap();
+            assert!(!output.status.success(), "{name}: {}: it was built", case.title);
+            let said = String::from_utf8_lossy(&output.stderr);
+            let said = said.trim_end_matches('\n');
+            if said != case.expected {
+                writeln!(wrong, "{name}: {}:\n{said}", case.title).unwrap();
+            }
+            let flags = match case.flags.join(" ") {
+                flags if flags.is_empty() => flags,
+                flags => format!("$ {flags}\n"),
+            };
+            write!(now, "== {}\n{flags}{}--\n{said}\n\n", case.title, case.dockerfile).unwrap();
+        }
+        if update {
+            std::fs::write(&file, now.trim_end_matches('\n').to_owned() + "\n").unwrap();
+        }
+    }
+    assert!(update || wrong.is_empty(), "not as written:\n{wrong}");
+}
