@@ -61,7 +61,11 @@ fn every_message_is_as_it_is_written() {
             let mut command = place.command(&arguments);
             command.current_dir(place.project()).env("COLUMNS", "120");
             let output = command.output().unwrap();
-            assert!(!output.status.success(), "{name}: {}: it was built", case.title);
+            assert!(
+                !output.status.success(),
+                "{name}: {}: it was built",
+                case.title
+            );
             let said = String::from_utf8_lossy(&output.stderr);
             let said = said.trim_end_matches('\n');
             if said != case.expected {
@@ -71,7 +75,12 @@ fn every_message_is_as_it_is_written() {
                 flags if flags.is_empty() => flags,
                 flags => format!("$ {flags}\n"),
             };
-            write!(now, "== {}\n{flags}{}--\n{said}\n\n", case.title, case.dockerfile).unwrap();
+            write!(
+                now,
+                "== {}\n{flags}{}--\n{said}\n\n",
+                case.title, case.dockerfile
+            )
+            .unwrap();
         }
         if update {
             std::fs::write(&file, now.trim_end_matches('\n').to_owned() + "\n").unwrap();

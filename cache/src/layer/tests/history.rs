@@ -115,6 +115,13 @@ pub(super) fn upper(store: &Store, root: &Path, old: &Tree, new: &Tree, thorough
     }
 }
 
+/// How many cases a property is tried on: `ordinary` ones, or ten thousand when
+/// `RBUILD_TEST_LONG=1`.
+pub(super) fn cases(ordinary: u32) -> u32 {
+    let long = std::env::var_os("RBUILD_TEST_LONG").is_some_and(|value| value == "1");
+    if long { 10_000 } else { ordinary }
+}
+
 /// Runs `test` on many values; they share a store.
 pub(super) fn for_all<S: Strategy>(cases: u32, values: S, test: impl Fn(&Store, S::Value)) {
     let (_dir, store) = store();
@@ -131,7 +138,7 @@ pub(super) fn for_all<S: Strategy>(cases: u32, values: S, test: impl Fn(&Store, 
 #[test]
 fn a_layer_leads_from_one_tree_to_the_next() {
     let trees = prop::collection::vec((any_tree(), any::<bool>()), 1..4);
-    for_all(32, trees, |store, trees| {
+    for_all(cases(200), trees, |store, trees| {
         let mut below = View::default();
         let mut old = Tree::new();
         for (new, thorough) in trees {
@@ -154,7 +161,7 @@ fn a_layer_leads_from_one_tree_to_the_next() {
 
 #[test]
 fn the_same_tree_again_is_no_change() {
-    for_all(16, any_tree(), |store, tree| {
+    for_all(cases(100), any_tree(), |store, tree| {
         let first = written(store, &View::default(), |root| {
             upper(store, root, &Tree::new(), &tree, false);
         });

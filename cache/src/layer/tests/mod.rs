@@ -2,6 +2,7 @@
 
 pub(super) mod history;
 mod overlay;
+mod random;
 mod tar;
 
 use std::collections::BTreeMap;

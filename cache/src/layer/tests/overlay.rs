@@ -10,7 +10,7 @@ use super::*;
 /// Mounts an overlay over `below`, lets `work` work in it, and commits; the merged tree as it was
 /// at the end and the layer. None when this process may not mount.
 #[expect(clippy::print_stderr, reason = "a test that skips says so")]
-fn step(store: &Store, below: &View, work: &dyn Fn(&Path)) -> Option<(Seen, Layer)> {
+pub(super) fn step(store: &Store, below: &View, work: &dyn Fn(&Path)) -> Option<(Seen, Layer)> {
     let new = store.new_layer().unwrap();
     let dir = tempfile::tempdir().unwrap();
     let empty = tempfile::tempdir().unwrap();

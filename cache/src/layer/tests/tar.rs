@@ -8,13 +8,13 @@ use super::history::{any_tree, for_all, upper};
 use super::*;
 use crate::layer::{LayerError, LayerIndex, TarOptions, Timestamp, write_tar};
 
-fn tar_of(layer: &Layer) -> Vec<u8> {
+pub(super) fn tar_of(layer: &Layer) -> Vec<u8> {
     let mut bytes = Vec::new();
     write_tar(layer, TarOptions::default(), &mut bytes).unwrap();
     bytes
 }
 
-fn unpacked(store: &Store, below: &View, tar: &[u8]) -> Result<Layer, LayerError> {
+pub(super) fn unpacked(store: &Store, below: &View, tar: &[u8]) -> Result<Layer, LayerError> {
     let new = store.new_layer().unwrap();
     let mut rest = tar;
     let unpacked = new.unpack(&mut rest)?;
@@ -40,7 +40,7 @@ fn judged(unpacked: &Layer, original: &Layer) -> LayerIndex {
 #[test]
 fn a_layer_is_the_same_after_a_journey() {
     let trees = prop::collection::vec((any_tree(), any::<bool>()), 1..3);
-    for_all(24, trees, |store, trees| {
+    for_all(super::history::cases(100), trees, |store, trees| {
         let mut below = View::default();
         let mut old = Default::default();
         for (new, thorough) in trees {
