@@ -23,31 +23,48 @@ pub struct BuildArgs {
     pub file: Option<PathBuf>,
 
     /// Stage to build [default: the last one]
-    #[arg(long, value_name = "STAGE")]
+    #[arg(help_heading = "What is built", long, value_name = "STAGE")]
     pub target: Option<String>,
 
     /// Value of an ARG; without `=` it comes from the environment (repeatable)
-    #[arg(long = "build-arg", value_name = "NAME[=VALUE]")]
+    #[arg(
+        help_heading = "What is built",
+        long = "build-arg",
+        value_name = "NAME[=VALUE]"
+    )]
     pub build_args: Vec<String>,
 
     /// A further context: a directory, docker-image://NAME or oci-layout://DIRECTORY (repeatable)
-    #[arg(long = "build-context", value_name = "NAME=VALUE")]
+    #[arg(
+        help_heading = "What is built",
+        long = "build-context",
+        value_name = "NAME=VALUE"
+    )]
     pub build_contexts: Vec<Pair>,
 
     /// A secret for RUN --mount=type=secret (repeatable)
-    #[arg(long = "secret", value_name = "id=ID[,src=FILE|,env=NAME]")]
+    #[arg(
+        help_heading = "RUN",
+        long = "secret",
+        value_name = "id=ID[,src=FILE|,env=NAME]"
+    )]
     pub secrets: Vec<SecretSource>,
 
     /// An SSH agent for RUN --mount=type=ssh (repeatable)
-    #[arg(long = "ssh", value_name = "default|ID[=SOCKET]")]
+    #[arg(help_heading = "RUN", long = "ssh", value_name = "default|ID[=SOCKET]")]
     pub ssh: Vec<SshAgent>,
 
     /// A label of the image (repeatable)
-    #[arg(long = "label", value_name = "NAME=VALUE")]
+    #[arg(
+        help_heading = "What is built",
+        long = "label",
+        value_name = "NAME=VALUE"
+    )]
     pub labels: Vec<Pair>,
 
-    /// Machine that the image is for
+    /// Machine that the image is for, such as linux/arm64
     #[arg(
+        help_heading = "What is built",
         long = "platform",
         value_name = "OS/ARCH",
         value_delimiter = ',',
@@ -56,43 +73,50 @@ pub struct BuildArgs {
     )]
     pub platforms: Vec<String>,
 
-    /// Network of RUN: default, none or host
-    #[arg(long, value_name = "MODE", default_value = "default", value_parser = ["default", "none", "host"])]
+    /// Network of RUN
+    #[arg(help_heading = "RUN", long, value_name = "MODE", default_value = "default", value_parser = ["default", "none", "host"])]
     pub network: String,
 
     /// A line of /etc/hosts in RUN (repeatable)
-    #[arg(long = "add-host", value_name = "HOST:ADDRESS")]
+    #[arg(help_heading = "RUN", long = "add-host", value_name = "HOST:ADDRESS")]
     pub extra_hosts: Vec<ExtraHost>,
 
     /// Take nothing from the cache
-    #[arg(long)]
+    #[arg(help_heading = "Cache", long)]
     pub no_cache: bool,
 
     /// Take nothing from the cache for these stages
-    #[arg(long, value_name = "STAGE", value_delimiter = ',')]
+    #[arg(
+        help_heading = "Cache",
+        long,
+        value_name = "STAGE",
+        value_delimiter = ','
+    )]
     pub no_cache_filter: Vec<String>,
 
     /// Ask the registry again which image each name stands for
-    #[arg(long)]
+    #[arg(help_heading = "Cache", long)]
     pub pull: bool,
 
     /// Where the result goes: type=oci|docker|local|tar|registry[,dest=…], or a directory (repeatable)
-    #[arg(short, long = "output", value_name = "SPEC")]
+    #[arg(help_heading = "Result", short, long = "output", value_name = "SPEC")]
     pub outputs: Vec<Output>,
 
     /// Keep the image in the store (as every build with a name does)
-    #[arg(long)]
+    #[arg(help_heading = "Result", long)]
     pub load: bool,
 
     /// Send the image to the registry of its name
-    #[arg(long)]
+    #[arg(help_heading = "Result", long)]
     pub push: bool,
 
-    /// How progress is shown
+    /// How progress is shown: auto (tty on a terminal, else plain), tty (running steps with their
+    /// last lines), plain (a line for each thing that happens), json (an object a line) or quiet
     #[arg(
         long,
         value_enum,
         default_value = "auto",
+        hide_possible_values = true,
         env = "BUILDKIT_PROGRESS",
         hide_env = true
     )]
@@ -103,40 +127,50 @@ pub struct BuildArgs {
     pub quiet: bool,
 
     /// Write the image's id to a file
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = "Result", long, value_name = "FILE")]
     pub iidfile: Option<PathBuf>,
 
     /// Write digests of the result to a file, as JSON
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = "Result", long, value_name = "FILE")]
     pub metadata_file: Option<PathBuf>,
 
-    /// Steps that run at once
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    /// Steps that run at once [default: 16]
+    #[arg(help_heading = "Cache", long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
 
     /// Allow what the default isolation forbids: network.host, security.insecure
-    #[arg(long, value_name = "ENTITLEMENT", value_delimiter = ',')]
+    #[arg(
+        help_heading = "RUN",
+        long,
+        value_name = "ENTITLEMENT",
+        value_delimiter = ','
+    )]
     pub allow: Vec<String>,
 
     /// A limit of RUN's processes (repeatable)
-    #[arg(long = "ulimit", value_name = "NAME=SOFT[:HARD]")]
+    #[arg(help_heading = "RUN", long = "ulimit", value_name = "NAME=SOFT[:HARD]")]
     pub ulimits: Vec<String>,
 
     /// Size of /dev/shm in RUN
-    #[arg(long, value_name = "BYTES", value_parser = super::value::size)]
+    #[arg(help_heading = "RUN", long, value_name = "BYTES", value_parser = super::value::size)]
     pub shm_size: Option<u64>,
 
     /// Give RUN the host's certificate bundle, read-only, outside layers and keys
-    #[arg(long)]
+    #[arg(help_heading = "RUN", long)]
     pub host_certs: bool,
 
     /// Check the Dockerfile, with these flags, instead of building it
-    #[arg(long, conflicts_with = "call")]
+    #[arg(help_heading = "What is built", long, conflicts_with = "call")]
     pub check: bool,
 
     /// What to do: build, check, outline (parameters of the target) or targets (stages); as JSON
     /// with ,format=json
-    #[arg(long, value_name = "METHOD[,format=json]", default_value = "build")]
+    #[arg(
+        help_heading = "What is built",
+        long,
+        value_name = "METHOD[,format=json]",
+        default_value = "build"
+    )]
     pub call: Call,
 
     /// Flags of docker and buildx that are not done yet, each refused by name.

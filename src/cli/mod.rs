@@ -39,7 +39,9 @@ pub struct Cli {
         global = true,
         env = "RBUILD_ROOT",
         value_name = "DIR",
-        hide_env = true
+        hide_env = true,
+        help_heading = "Everywhere",
+        display_order = 900
     )]
     pub root: Option<PathBuf>,
 

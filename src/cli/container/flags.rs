@@ -36,7 +36,7 @@ pub struct Flags {
     #[command(flatten)]
     pub health: HealthFlags,
     /// Image, and the command with its arguments instead of the image's
-    #[arg(value_names = ["IMAGE", "COMMAND"], required = true, trailing_var_arg = true, num_args = 1..)]
+    #[arg(help_heading = "Arguments", value_names = ["IMAGE", "COMMAND"], required = true, trailing_var_arg = true, num_args = 1..)]
     pub words: Vec<String>,
 }
 
