@@ -179,6 +179,14 @@ impl Store {
         &self.inner.verdicts
     }
 
+    /// When a layer was made.
+    pub fn layer_made(&self, id: &LayerId) -> Result<std::time::SystemTime, StoreError> {
+        let path = self.layer_dir(id).join("index");
+        std::fs::metadata(&path)
+            .and_then(|found| found.modified())
+            .map_err(StoreError::io("read", &path))
+    }
+
     pub(crate) fn layers_dir(&self) -> PathBuf {
         self.inner.root.join("layers/v1")
     }

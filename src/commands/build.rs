@@ -81,7 +81,11 @@ pub fn run(args: &BuildArgs, home: &Home) -> anyhow::Result<u8> {
         host_certs: args.host_certs.then(host_certificates).transpose()?,
         sandbox: Home::sandbox(),
     };
-    let result = pipeline::build(&project, &request, &tools).and_then(|built| {
+    let result = pipeline::build(&project, &request, &tools).and_then(|mut built| {
+        for (target, snapshot) in built.plan.targets.iter_mut().zip(&built.solution.outputs) {
+            images::of_layers(&store, snapshot, target)
+                .map_err(|error| crate::home::store_failure(&error))?;
+        }
         let made = deliver(args, &names, &outputs, &built, &tools)?;
         Ok((built, made))
     });

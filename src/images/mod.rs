@@ -10,6 +10,7 @@ mod pack;
 mod resolve;
 mod seal;
 mod send;
+mod times;
 mod unpack;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub use draft::{draft, seal_again, settle, settle_all};
 pub use pack::{Packing, pack, remember};
 pub use seal::{content_size, seal};
 pub use send::send;
+pub use times::of_layers;
 pub use unpack::snapshot;
 
 use crate::report::{Class, Failure};

@@ -86,7 +86,7 @@ impl Progress {
     pub fn task(&self, name: impl Into<String>) -> Task {
         let mut shared = self.lock();
         let id = shared.steps.new_id();
-        shared.steps.expect(id, name.into());
+        shared.steps.expect_task(id, name.into());
         drop(shared);
         self.event(Event::Started { vertex: id });
         Task {

@@ -19,6 +19,8 @@ pub struct Steps {
 pub struct Step {
     /// From 1.
     pub number: usize,
+    /// Whether it is none, only shown like one: a pull, an export.
+    pub is_task: bool,
     /// As shown.
     pub name: String,
     /// What became of it.
@@ -73,9 +75,19 @@ impl Default for Steps {
 impl Steps {
     /// Adds a step that is not there yet.
     pub fn expect(&mut self, id: VertexId, name: String) -> usize {
+        self.add(id, name, false)
+    }
+
+    /// Adds something that is shown like a step.
+    pub fn expect_task(&mut self, id: VertexId, name: String) -> usize {
+        self.add(id, name, true)
+    }
+
+    fn add(&mut self, id: VertexId, name: String, is_task: bool) -> usize {
         *self.by_id.entry(id).or_insert_with(|| {
             self.steps.push(Step {
                 number: self.steps.len() + 1,
+                is_task,
                 name,
                 outcome: Outcome::Pending,
                 started: None,
@@ -116,17 +128,15 @@ impl Steps {
         self.begun.elapsed()
     }
 
-    /// Number of steps with such an outcome.
+    /// Number of the build's steps with such an outcome.
     pub fn count(&self, which: impl Fn(&Outcome) -> bool) -> usize {
-        self.steps
-            .iter()
-            .filter(|step| which(&step.outcome))
-            .count()
+        let ours = self.steps.iter().filter(|step| !step.is_task);
+        ours.filter(|step| which(&step.outcome)).count()
     }
 
     /// Whether steps of a build are among them, and not only what is shown like one.
     pub fn are_of_a_build(&self) -> bool {
-        u64::try_from(self.steps.len()).is_ok_and(|all| all > self.tasks)
+        self.steps.iter().any(|step| !step.is_task)
     }
 
     /// Takes in an event and says whose it is; none for a vertex that is not shown.

@@ -141,7 +141,7 @@ fn head(steps: &Steps) -> String {
         )
     });
     let cached = steps.count(|outcome| matches!(outcome, Outcome::Cached(_)));
-    let all = steps.iter().count();
+    let all = steps.count(|_| true);
     format!(
         "building {}  {ended}/{all} steps, {cached} cached",
         seconds(steps.elapsed())

@@ -174,3 +174,39 @@ fn a_chain_is_cut_off_where_the_result_is_the_same() {
         }
     }
 }
+
+#[test]
+fn a_build_from_the_cache_makes_the_same_image_again() {
+    let Some(place) = Place::with_base() else {
+        return;
+    };
+    place.write("file", "1");
+    let dockerfile =
+        "FROM base:1\nLABEL a=1\nRUN echo made > /made\nENV B=2\nCOPY file /\nCMD [\"true\"]\n";
+    place.build(dockerfile, &[]).ok();
+    let quiet = |more: &[&str]| {
+        let project = place.project();
+        let mut all = vec!["build", "-q", project.to_str().unwrap()];
+        all.extend(more);
+        place.rbuild(&all).ok().out
+    };
+    let first = quiet(&[]);
+    assert_eq!(first, quiet(&[]));
+    assert_eq!(
+        first.trim(),
+        place
+            .rbuild(&["inspect", "--format", "{{.Id}}", "app"])
+            .ok()
+            .out
+            .trim()
+    );
+    for name in ["one.tar", "two.tar"] {
+        let output = format!("type=oci,dest={}", place.path(name).display());
+        quiet(&["-o", &output]);
+    }
+    assert_eq!(
+        std::fs::read(place.path("one.tar")).unwrap(),
+        std::fs::read(place.path("two.tar")).unwrap()
+    );
+    assert_ne!(first, quiet(&["--no-cache"]), "other layers, other times");
+}
