@@ -82,9 +82,17 @@ pub(super) fn monitor(
         .map_err(MonitorError::refused("the container's lock"))?
         .ok_or(MonitorError::Running)?;
     let before = Status::read(&folder).unwrap_or_default();
+    let plan = life.network.clone();
+    let at = Place {
+        store: life.store_root.clone(),
+        folder: folder.clone(),
+    };
     let mut made = prepare(life, joined)
         .and_then(|prepared| finish(prepared, lock))
-        .inspect_err(|error| tell(&folder, &before, error))?;
+        .inspect_err(|error| {
+            network::clear(&plan, &at);
+            tell(&folder, &before, error);
+        })?;
     let mut link = Link::new(socket).map_err(MonitorError::refused("a connection"))?;
     link.role = Role::Starter {
         attached: opening.attach,
