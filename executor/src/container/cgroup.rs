@@ -165,11 +165,27 @@ pub(crate) fn plain(name: String, root: &OwnedFd, own: Option<&str>) -> Option<G
         parent = step(&parent, part).ok()?;
     }
     let directory = step(&parent, &name).ok()?;
-    Some(Group {
+    let group = Group {
         parent,
         name,
         directory,
-    })
+    };
+    // one that another user left can be opened, and nothing else
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let usable = rustix::fs::openat(&group.directory, "cgroup.procs", flags, Mode::empty());
+    usable.is_ok().then_some(group)
+}
+
+/// Removes the group of that name which a monitor left that was killed.
+pub(crate) fn forget(name: &str) {
+    for tree in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
+        let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let own = self::own(&own).unwrap_or_default().trim_matches('/').to_owned();
+        for path in [format!("{tree}/{PARENT}/{name}"), format!("{tree}/{own}/{PARENT}/{name}")] {
+            // it is there in one tree, or in none
+            let _ = rustix::fs::rmdir(path);
+        }
+    }
 }
 
 /// Why `resources` cannot be limited on this machine, as far as can be said without trying; none when

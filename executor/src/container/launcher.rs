@@ -111,6 +111,7 @@ impl Launcher {
             store_root: options.store_root.clone(),
             host_sources: options.host_sources.clone(),
             name: name(),
+            own_pids: true,
             root: crate::namespace::is_initial() && crate::namespace::is_admin(),
         };
         let control = launcher.control();

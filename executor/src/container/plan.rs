@@ -128,9 +128,8 @@ pub enum Step {
 /// The devices that every container has.
 pub(crate) const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
-/// Where the host's shared memory and queues are, for a container that shares its ipc namespace.
+/// Where the host's shared memory is, for a container that shares its ipc namespace.
 pub(crate) const HOST_SHM: &str = "/dev/shm";
-pub(crate) const HOST_QUEUES: &str = "/dev/mqueue";
 
 const LINKS: [(&str, &str); 5] = [
     ("fd", "/proc/self/fd"),
@@ -209,13 +208,14 @@ pub fn plan(spec: &ContainerSpec, machine: &Machine) -> Vec<Step> {
         gid: 0,
     };
     let (shm, queues) = match spec.namespaces.ipc {
-        Namespace::Host if machine.root => (shared(HOST_SHM), Tree::Queues),
-        // another's queues cannot be mounted anew
-        Namespace::Host => (shared(HOST_SHM), shared(HOST_QUEUES)),
-        Namespace::Own | Namespace::Given(_) => (shm, Tree::Queues),
+        Namespace::Host => (shared(HOST_SHM), machine.root),
+        Namespace::Own | Namespace::Given(_) => (shm, true),
     };
     steps.push(system(shm, dev("shm"), false, true));
-    steps.push(system(queues, dev("mqueue"), false, true));
+    // a user cannot mount those of a namespace that is not his own
+    if queues {
+        steps.push(system(Tree::Queues, dev("mqueue"), false, true));
+    }
     if spec.process.terminal {
         steps.push(system(Tree::Console, dev("console"), false, true));
     }

@@ -32,6 +32,8 @@ pub(crate) struct Setup {
     pub(crate) host_sources: Vec<std::path::PathBuf>,
     /// What no other launcher is called.
     pub(crate) name: String,
+    /// Whether the launcher is the first process of a pid namespace.
+    pub(crate) own_pids: bool,
     /// Whether capabilities count in the first user namespace.
     pub(crate) root: bool,
 }

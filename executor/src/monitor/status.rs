@@ -160,6 +160,9 @@ impl Status {
         let died = status.state.is_live();
         if died {
             status.died();
+            if let Some(id) = folder.file_name().and_then(|name| name.to_str()) {
+                crate::container::cgroup::forget(id);
+            }
             status.write(folder)?;
         }
         drop(lock);

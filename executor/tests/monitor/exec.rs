@@ -81,7 +81,7 @@ fn output_and_code(world: &World) {
 }
 
 /// Everything that one could tell an executed process by.
-const ATTRIBUTES: &str = "grep -E '^(Cap|Seccomp:|NoNewPrivs|Groups|Uid|Gid|Sig)' /proc/self/status; \
+const ATTRIBUTES: &str = "grep -E '^(Cap|Seccomp:|NoNewPrivs|Groups|Uid|Gid|SigB|SigI)' /proc/self/status; \
     cat /proc/self/limits; for f in /proc/self/ns/*; do readlink $f; done; cat /proc/self/cgroup /proc/self/oom_score_adj \
     /proc/self/mountinfo; umask; pwd; env | grep -v SHLVL; hostname; ls -l /proc/self/fd | wc -l";
 

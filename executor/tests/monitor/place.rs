@@ -51,7 +51,7 @@ impl World {
     /// A container that runs a script with the host's network.
     pub fn place(&self, script: &str) -> Place {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let id = format!("{number:064x}");
+        let id = format!("{:032x}{number:032x}", std::process::id());
         let relative = PathBuf::from("containers").join(&id);
         let folder = self.store().join(&relative);
         let upper = Upper {

@@ -47,7 +47,15 @@ pub(crate) fn enter(
     rustix::fs::fcntl_setfl(&read, OFlags::NONBLOCK).map_err(ContainerError::prepare("pipe"))?;
     let apart = entry.spec.namespaces.pid != Namespace::Host;
     let group = entry.group.map(|group| group.directory().as_fd());
+    // the clone may not write there itself: in another pid namespace it is nobody's
+    let score = entry.spec.oom_score_adj;
+    let before = score.map(process::swap_oom_score).transpose()?;
     let cloned = within_pid_namespace(apart.then_some(entry.container), || clone_process(0, group));
+    if let Some(before) = before
+        && !matches!(cloned, Ok(Cloned::Child))
+    {
+        process::oom_score(before)?;
+    }
     match cloned {
         Ok(Cloned::Child) => run(entry, launch, Reporter(write)),
         Ok(Cloned::Parent { pid, pidfd }) => Ok((pid, pidfd, Report::new(read))),
@@ -88,9 +96,6 @@ fn prepare(
     );
     close_all_but(&keep).map_err(failed("closing descriptors"))?;
     rustix::process::setsid().map_err(failed("setsid"))?;
-    if let Some(score) = entry.spec.oom_score_adj {
-        process::oom_score(score)?;
-    }
     join(entry.container, namespaces(entry.spec)).map_err(failed("joining the namespaces"))?;
     child::take_stdio(entry.terminal.map(|terminal| &terminal.peer), entry.stdio)?;
     close_all_but(&[reporter.0.as_raw_fd()]).map_err(failed("closing descriptors"))?;

@@ -241,6 +241,13 @@ pub(super) fn oom_score(score: i32) -> Result<(), ContainerError> {
         .map_err(failed)
 }
 
+/// Sets it for what is cloned from now on, and gives what it was.
+pub(super) fn swap_oom_score(score: i32) -> Result<i32, ContainerError> {
+    let before = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap_or_default();
+    oom_score(score)?;
+    Ok(before.trim().parse().unwrap_or(0))
+}
+
 /// Sets the limits that were asked for.
 pub(super) fn limits(process: &Process) -> Result<(), ContainerError> {
     process.ulimits.iter().try_for_each(|text| limit::set(text))

@@ -105,6 +105,8 @@ struct Sources {
     devices: Vec<(&'static str, OwnedFd)>,
     dev: Option<OwnedFd>,
     sys: OwnedFd,
+    /// That of others, for a launcher that has none of its own.
+    proc: Option<OwnedFd>,
 }
 
 /// Opens everything while the old root is still there.
@@ -136,12 +138,15 @@ fn sources(setup: &Setup) -> Result<Sources, ContainerError> {
     let sys = tree::filesystem("sysfs", &[], MountAttrFlags::empty())
         .or_else(|_| either("/sys"))
         .map_err(failed("/sys"))?;
+    let proc = (!setup.own_pids && !setup.root).then(|| tree::copy(CWD, "/proc", true));
+    let proc = proc.transpose().map_err(failed("/proc"))?;
     Ok(Sources {
         store,
         hosts,
         devices,
         dev,
         sys,
+        proc,
     })
 }
 
@@ -180,18 +185,10 @@ fn build(setup: &Setup, sources: &Sources) -> Result<(), ContainerError> {
             }
         }
     }
-    let proc = tree::filesystem("proc", &[], common).map_err(|cause| ContainerError::Launch {
-        what: match cause {
-            // the kernel shows nobody more of /proc than he sees already
-            Errno::PERM => {
-                "mounting /proc, parts of which are hidden here (in a container: start \
-                            it with `--security-opt systempaths=unconfined`)"
-            }
-            _ => "mounting /proc",
-        }
-        .to_owned(),
-        cause: cause.into(),
-    })?;
+    let proc = match &sources.proc {
+        Some(proc) => super::duplicate(proc).map_err(failed("/proc"))?,
+        None => own_proc(common)?,
+    };
     put(&proc, "proc").map_err(failed("/proc"))?;
     put(&sources.sys, "sys").map_err(failed("/sys"))?;
     let read_only = common | MountAttrFlags::MOUNT_ATTR_RDONLY;
@@ -215,6 +212,22 @@ fn build(setup: &Setup, sources: &Sources) -> Result<(), ContainerError> {
         .and_then(|()| unmount(".", UnmountFlags::DETACH))
         .and_then(|()| rustix::process::chdir("/"))
         .map_err(failed("changing the root"))
+}
+
+/// The /proc of this process's pid namespace.
+fn own_proc(attributes: MountAttrFlags) -> Result<OwnedFd, ContainerError> {
+    tree::filesystem("proc", &[], attributes).map_err(|cause| ContainerError::Launch {
+        what: match cause {
+            // the kernel shows nobody more of /proc than he sees already
+            Errno::PERM => {
+                "mounting /proc, parts of which are hidden here (in a container: start \
+                            it with `--security-opt systempaths=unconfined`)"
+            }
+            _ => "mounting /proc",
+        }
+        .to_owned(),
+        cause: cause.into(),
+    })
 }
 
 /// The masks of /sys, once for all containers that share the network of the host.

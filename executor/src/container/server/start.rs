@@ -270,7 +270,12 @@ pub(super) fn within_pid_namespace(
     if matches!(cloned, Ok(Cloned::Child)) {
         return cloned;
     }
-    move_into_link_name_space(own.as_fd(), kind)?;
+    match move_into_link_name_space(own.as_fd(), kind) {
+        // the way back to a namespace that is not this user's is shut, and all that this process makes
+        // belongs in the other one
+        Ok(()) | Err(Errno::PERM) => {}
+        Err(error) => return Err(error),
+    }
     set_dumpable(true)?;
     cloned
 }

@@ -16,7 +16,7 @@ use super::log::Log;
 use super::policy::Policy;
 use super::serve::{Monitor, Role};
 use crate::container::ContainerError;
-use crate::container::plan::{HOST_QUEUES, HOST_SHM};
+use crate::container::plan::HOST_SHM;
 use crate::container::server::root::{self, Launch};
 use crate::container::server::start::Filters;
 use crate::container::spec::{Namespace, Network};
@@ -143,13 +143,13 @@ fn prepare(mut life: Life, mut joined: Vec<OwnedFd>) -> Result<Prepared, Monitor
     let mut host_sources = life.host_sources.clone();
     if life.spec.namespaces.ipc == Namespace::Host {
         host_sources.push(HOST_SHM.into());
-        host_sources.extend((!root).then(|| HOST_QUEUES.into()));
     }
     let launch = root::enter(&Setup {
         store_root: life.store_root.clone(),
         host_sources,
         name: life.id.clone(),
         root,
+        own_pids: life.spec.namespaces.pid == Namespace::Own,
     })?;
     Ok(Prepared {
         life,
