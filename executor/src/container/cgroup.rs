@@ -47,7 +47,11 @@ impl Group {
             "cgroup.freeze",
             if frozen { "1" } else { "0" },
         )?;
-        let wanted = if frozen { "frozen 1" } else { "frozen 0" };
+        self.becomes(if frozen { "frozen 1" } else { "frozen 0" })
+    }
+
+    /// Waits until a line of cgroup.events is so.
+    fn becomes(&self, wanted: &str) -> Result<(), Errno> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let events = rustix::fs::openat(&self.directory, "cgroup.events", flags, Mode::empty())?;
         for _ in 0..FREEZE_TRIES {
@@ -64,9 +68,10 @@ impl Group {
         Err(Errno::TIMEDOUT)
     }
 
-    /// Kills everything in it; see cgroup.kill (Linux 5.14).
+    /// Kills everything in it, and waits until it is empty; see cgroup.kill (Linux 5.14).
     pub(crate) fn kill(&self) -> Result<(), Errno> {
-        write(&self.directory, "cgroup.kill", "1")
+        write(&self.directory, "cgroup.kill", "1")?;
+        self.becomes("populated 0")
     }
 
     /// Its processes, as this process sees them.
@@ -180,8 +185,14 @@ pub(crate) fn plain(name: String, root: &OwnedFd, own: Option<&str>) -> Option<G
 pub(crate) fn forget(name: &str) {
     for tree in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
         let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-        let own = self::own(&own).unwrap_or_default().trim_matches('/').to_owned();
-        for path in [format!("{tree}/{PARENT}/{name}"), format!("{tree}/{own}/{PARENT}/{name}")] {
+        let own = self::own(&own)
+            .unwrap_or_default()
+            .trim_matches('/')
+            .to_owned();
+        for path in [
+            format!("{tree}/{PARENT}/{name}"),
+            format!("{tree}/{own}/{PARENT}/{name}"),
+        ] {
             // it is there in one tree, or in none
             let _ = rustix::fs::rmdir(path);
         }

@@ -18,6 +18,7 @@ use crate::container::cgroup::{self, Group};
 use crate::container::server::report::Report;
 use crate::container::server::start::{Asked, Terminal, begin};
 use crate::container::server::stubs;
+use crate::container::spec::Namespace;
 use crate::container::{ContainerError, Status as Wait, Stream};
 use crate::monitor::error::MonitorError;
 use crate::monitor::protocol::Reply;
@@ -248,7 +249,9 @@ impl Monitor {
         };
         let code = status.code();
         let oom = running.group.as_ref().is_some_and(Group::ran_out);
-        if let Some(group) = &running.group {
+        if let Some(group) = &running.group
+            && self.life.spec.namespaces.pid != Namespace::Own
+        {
             // what has no pid namespace of its own may have left something
             let _ = group.kill();
         }
