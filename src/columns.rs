@@ -82,7 +82,7 @@ fn unescape(text: &str) -> String {
 }
 
 /// Puts the cells of lines, which are separated by tabs, below each other.
-fn align(lines: &[String]) -> String {
+pub fn align(lines: &[String]) -> String {
     let rows: Vec<Vec<&str>> = lines
         .iter()
         .map(|line| line.split('\t').collect())

@@ -6,7 +6,7 @@
 //! - [`life`], [`network`]: a document becomes what its monitor starts
 //! - [`find`]: rows, documents, status and monitor of the containers that people name
 //! - [`start`], [`session`]: starting, and staying with what runs
-//! - [`inspect`], [`list`], [`filter`], [`size`]: what is shown of them
+//! - [`inspect`], [`list`], [`filter`], [`size`], [`log`], [`usage`]: what is shown of them
 //! - [`remove`]: their end
 //! - [`names`], [`signal`], [`refuse`]: words
 
@@ -20,6 +20,7 @@ pub mod inspect;
 pub mod life;
 pub mod limits;
 pub mod list;
+pub mod log;
 pub mod mounts;
 mod names;
 pub mod network;
@@ -35,6 +36,7 @@ mod shared;
 pub mod signal;
 pub mod size;
 pub mod start;
+pub mod usage;
 
 use crate::report::Class;
 

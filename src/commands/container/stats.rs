@@ -1,9 +1,150 @@
-//! `stats`.
+//! `stats`: shows what containers use.
+
+use std::time::{Duration, Instant};
+
+use cache::{Store, StoredContainer};
 
 use crate::cli::container::StatsArgs;
-use crate::home::Home;
+use crate::columns::Columns;
+use crate::containers::find;
+use crate::containers::usage::{Reading, binary, read};
+use crate::home::{Home, store_failure};
+use crate::report::Failure;
 
-/// Not there yet.
-pub fn run(_args: &StatsArgs, _home: &Home) -> anyhow::Result<u8> {
-    super::unfinished("stats")
+/// From one reading to the next.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// The time over which the first reading looks at the processors.
+const FIRST: Duration = Duration::from_millis(200);
+
+const FIELDS: &[(&str, &str)] = &[
+    ("BlockIO", "BLOCK I/O"),
+    ("CPUPerc", "CPU %"),
+    ("Container", "CONTAINER"),
+    ("ID", "CONTAINER ID"),
+    ("MemPerc", "MEM %"),
+    ("MemUsage", "MEM USAGE / LIMIT"),
+    ("Name", "NAME"),
+    ("NetIO", "NET I/O"),
+    ("PIDs", "PIDS"),
+];
+
+/// Shows readings until it is stopped, or one.
+pub fn run(args: &StatsArgs, home: &Home) -> anyhow::Result<u8> {
+    let store = home.enter_and_open()?;
+    let named = args
+        .containers
+        .iter()
+        .map(|text| Ok((text.clone(), find::row(&store, text)?)))
+        .collect::<Result<Vec<_>, Failure>>()?;
+    let mut before = look(&store, args, &named)?;
+    let mut pause = FIRST;
+    loop {
+        std::thread::sleep(pause);
+        let now = look(&store, args, &named)?;
+        show(args, &before, &now)?;
+        if args.no_stream {
+            return Ok(0);
+        }
+        before = now;
+        pause = INTERVAL;
+    }
+}
+
+/// A container, how it was called, and what it uses; none of one that does not run.
+type Look = (String, StoredContainer, Option<Reading>, Instant);
+
+fn look(
+    store: &Store,
+    args: &StatsArgs,
+    named: &[(String, StoredContainer)],
+) -> Result<Vec<Look>, Failure> {
+    let all = if named.is_empty() {
+        let rows = store.containers().map_err(|error| store_failure(&error))?;
+        rows.into_iter()
+            .map(|row| (row.short_id().to_owned(), row))
+            .collect()
+    } else {
+        named.to_vec()
+    };
+    let mut looks = Vec::new();
+    for (text, row) in all {
+        let reading = match find::control(store, &row)? {
+            // One that ends meanwhile does not run.
+            Some(mut control) => control.processes().ok().map(|pids| read(&pids)),
+            None => None,
+        };
+        if reading.is_some() || args.all || !named.is_empty() {
+            looks.push((text, row, reading, Instant::now()));
+        }
+    }
+    Ok(looks)
+}
+
+fn show(args: &StatsArgs, before: &[Look], now: &[Look]) -> Result<(), Failure> {
+    let machine = crate::containers::usage::memory_of_machine();
+    let rows: Vec<Vec<String>> = now
+        .iter()
+        .map(|(text, row, reading, at)| {
+            let earlier = before.iter().find(|look| look.1.id == row.id);
+            let id = if args.no_trunc {
+                row.id.clone()
+            } else {
+                row.short_id().to_owned()
+            };
+            let share = |part: f64| format!("{part:.2}%");
+            let Some(reading) = reading else {
+                let none = || "--".to_owned();
+                let pair = || "-- / --".to_owned();
+                return vec![
+                    pair(),
+                    none(),
+                    text.clone(),
+                    id,
+                    none(),
+                    pair(),
+                    row.name.clone(),
+                    pair(),
+                    none(),
+                ];
+            };
+            let busy = earlier
+                .and_then(|(_, _, earlier, since)| {
+                    let passed = at.duration_since(*since).as_secs_f64();
+                    let used = reading.cpu_seconds - earlier.as_ref()?.cpu_seconds;
+                    (passed > 0.0).then(|| 100.0 * used.max(0.0) / passed)
+                })
+                .unwrap_or_default();
+            let size = crate::columns::size;
+            vec![
+                format!(
+                    "{} / {}",
+                    size(reading.block_read),
+                    size(reading.block_written)
+                ),
+                share(busy),
+                text.clone(),
+                id,
+                share(100.0 * reading.memory as f64 / machine.max(1) as f64),
+                format!("{} / {}", binary(reading.memory), binary(machine)),
+                row.name.clone(),
+                format!(
+                    "{} / {}",
+                    size(reading.net_received),
+                    size(reading.net_sent)
+                ),
+                reading.pids.to_string(),
+            ]
+        })
+        .collect();
+    if !args.no_stream && args.format.is_none() {
+        // The screen from its beginning.
+        crate::output::print("\x1b[2J\x1b[H")?;
+    }
+    Columns {
+        fields: FIELDS,
+        shown: vec![
+            "ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs",
+        ],
+    }
+    .print(args.format.as_deref(), &rows)
 }

@@ -1,9 +1,62 @@
-//! `update`.
+//! `update`: changes limits and restart policy of containers.
 
 use crate::cli::container::UpdateArgs;
+use crate::containers::{find, limits, restart};
 use crate::home::Home;
+use crate::report::{Class, Failure};
 
-/// Not there yet.
-pub fn run(_args: &UpdateArgs, _home: &Home) -> anyhow::Result<u8> {
-    super::unfinished("update")
+/// Changes them, of containers that run at once.
+pub fn run(args: &UpdateArgs, home: &Home) -> anyhow::Result<u8> {
+    let policy = args.restart.as_deref().map(restart::policy).transpose()?;
+    let flags = &args.limits;
+    let has_limits = flags.memory.is_some()
+        || flags.memory_reservation.is_some()
+        || flags.memory_swap.is_some()
+        || flags.cpus.is_some()
+        || flags.cpu_shares.is_some()
+        || flags.cpu_period.is_some()
+        || flags.cpu_quota.is_some()
+        || flags.cpuset_cpus.is_some()
+        || flags.cpuset_mems.is_some()
+        || flags.pids_limit.is_some();
+    if flags.cgroup_parent.is_some() {
+        return Err(Failure::new(
+            Class::Refused,
+            "--cgroup-parent is chosen when a container is made",
+        )
+        .into());
+    }
+    if policy.is_none() && !has_limits {
+        return Err(Failure::new(
+            Class::Refused,
+            "you must provide one or more flags when using this command",
+        )
+        .into());
+    }
+    let store = home.enter_and_open()?;
+    super::each(&args.containers, |text| {
+        let row = find::row(&store, text)?;
+        let mut document = find::document(&store, &row)?;
+        limits::apply(flags, &mut document.host_config)?;
+        if let Some(policy) = &policy {
+            if document.host_config.auto_remove && policy.name != "no" {
+                return Err(Failure::new(
+                    Class::Refused,
+                    "Restart policy cannot be updated because AutoRemove is enabled for the container",
+                ));
+            }
+            document.host_config.restart_policy = policy.clone();
+        }
+        if let Some(mut control) = find::control(&store, &row)? {
+            let resources = limits::resources(&document.host_config);
+            control
+                .update(
+                    policy.as_ref().map(restart::restart),
+                    has_limits.then_some(&resources),
+                )
+                .map_err(|error| find::monitor_failure(&error))?;
+        }
+        document.write(&find::folder(&store, &row))?;
+        Ok(Some(text.to_owned()))
+    })
 }
