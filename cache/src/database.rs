@@ -22,11 +22,12 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const LARGE_LOG: u64 = 512 * 1024;
 
 /// The tables, one text for each version; a new one is appended, an old one never changed.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
     include_str!("schema/4.sql"),
+    include_str!("schema/5.sql"),
 ];
 
 /// The store's database: a pool of connections, as many as threads use at once.

@@ -104,10 +104,11 @@ impl Drop for Pin {
 impl Store {
     /// Pins a stack; none if a layer of it is gone, or turned out to be damaged.
     pub fn pin(&self, layers: &[LayerId]) -> Result<Option<Pin>, StoreError> {
-        let new = self.held().add(layers);
+        let layers = self.with_amended(layers)?;
+        let new = self.held().add(&layers);
         let pin = Pin {
             store: self.clone(),
-            layers: layers.to_vec(),
+            layers,
         };
         if new.is_empty() {
             return Ok(Some(pin));
@@ -177,8 +178,9 @@ impl Store {
     /// Pins a stack for a container, until [`release`](Self::release) or until its directory under
     /// [`containers_dir`](Self::containers_dir) is gone. Whether it could is the answer.
     pub fn hold(&self, container: &str, layers: &[LayerId]) -> Result<bool, StoreError> {
+        let layers = self.with_amended(layers)?;
         Ok(self
-            .insert_pins(&container_owner(container), layers)?
+            .insert_pins(&container_owner(container), &layers)?
             .is_some())
     }
 

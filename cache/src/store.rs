@@ -3,7 +3,7 @@
 //! ```text
 //! store.json                    format, flavour (xattr kind, id map, uid), what a probe found
 //! blobs/sha256/<hex>            manifests, configs, compressed layers, as an OCI layout has them
-//! layers/v1/<id>/{fs,index}     one change set and its index
+//! layers/v1/<id>/{fs,index,own} one change set and its index; `own` if it amends another layer
 //! contexts/v1/<id>              packed stat index of a context directory
 //! listings/v1/<hex>             names behind a TreeDigest, to say which file changed
 //! records.sqlite                keys, preimages, images, history, cache-mount and usage rows
@@ -34,6 +34,7 @@ use solver::TreeDigest;
 
 pub use error::StoreError;
 pub use flavour::{Flavour, Probed, Xattrs};
+pub(crate) use layers::{Form, NewRow};
 pub use staging::Staging;
 
 use crate::database::Database;
@@ -75,6 +76,8 @@ struct Inner {
     database: Database,
     owner: Mutex<Option<Arc<Owner>>>,
     loaded: Mutex<HashMap<LayerId, Arc<OnceLock<Arc<Layer>>>>>,
+    /// Which layer one amends, of those that were asked for: it never changes.
+    amends: Mutex<HashMap<LayerId, Option<LayerId>>>,
     pinned: crate::pins::Held,
     verdicts: crate::suspects::Verdicts,
     /// Removes what dead processes left; waited for at the end.
@@ -107,11 +110,6 @@ impl Store {
     /// kernel. A rootless process calls it inside its user namespace.
     pub fn probe_overlay(&self) -> Result<(), StoreError> {
         open::probe_overlay(self)
-    }
-
-    /// The directory of a layer's files, relative to the root: the source of an overlay's lower directory.
-    pub fn layer_fs(&self, id: &LayerId) -> PathBuf {
-        Path::new("layers/v1").join(&id.0).join("fs")
     }
 
     /// The layer with this id, its index loaded once a process.

@@ -7,14 +7,14 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rayon::prelude::*;
 use rusqlite::params;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use solver::ContentDigest;
 
-use crate::layer::{Entry, Kind, LayerId};
+use crate::layer::{Entry, Kind, Layer, LayerId, LayerIndex};
 use crate::store::{Store, StoreError};
 
 /// Names this boot of the machine (proc_sys_kernel(5)); empty where the kernel does not say.
@@ -89,8 +89,20 @@ impl Store {
         Ok(good)
     }
 
-    /// Drops a layer's row, and the records and images that show it; its directory is prune's.
+    /// Drops a layer's row, those of layers that amend it, and the records and images that show one
+    /// of them; the directories are prune's.
     pub(crate) fn drop_layer(&self, id: &LayerId) -> Result<(), StoreError> {
+        let mut gone: Vec<LayerId> = self.database().read("list layers", |connection| {
+            connection
+                .prepare_cached("SELECT id FROM layers WHERE amends = ?1")?
+                .query_map([&id.0], |row| row.get(0).map(LayerId))?
+                .collect()
+        })?;
+        gone.push(id.clone());
+        gone.iter().try_for_each(|id| self.drop_one(id))
+    }
+
+    fn drop_one(&self, id: &LayerId) -> Result<(), StoreError> {
         self.unload(id);
         self.held().gone(id);
         let db = self.database();
@@ -120,14 +132,8 @@ impl Store {
     /// Whether the files of a layer are what its index says, contents included. What cannot be read
     /// is an error and no verdict: want of memory or of descriptors must not cost a layer.
     pub(crate) fn is_whole(&self, id: &LayerId) -> Result<bool, StoreError> {
-        let layer = match self.layer(id) {
-            Ok(layer) => layer,
-            Err(StoreError::Io { source, .. }) if is_missing(&source) => return Ok(false),
-            Err(error @ (StoreError::Io { .. } | StoreError::Database { .. })) => {
-                return Err(error);
-            }
-            // An index that is none.
-            Err(_) => return Ok(false),
+        let Some(layer) = self.read_suspect(id)? else {
+            return Ok(false);
         };
         let path = layer.files.path();
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -139,7 +145,20 @@ impl Store {
         if layer.index.change_digest() != layer.change {
             return Ok(false);
         }
-        let entries: Vec<Entry> = layer.index.iter().collect();
+        let own = match layer.files.amended() {
+            None => &layer.index,
+            Some(amended) => {
+                // The amended layer is a suspect of its own.
+                let Some(base) = self.read_suspect(&amended.layer)? else {
+                    return Ok(false);
+                };
+                if !stands_on(&layer.index, &amended.own, &base.index) {
+                    return Ok(false);
+                }
+                &amended.own
+            }
+        };
+        let entries: Vec<Entry> = own.iter().collect();
         let same = |entry: &Entry| match is_there(&top, entry) {
             Err(error) if is_missing(&error) => Ok(false),
             other => other.map_err(StoreError::io("read", layer.files.join(&entry.path))),
@@ -150,6 +169,27 @@ impl Store {
             .find_any(|same| !matches!(same, Ok(true)));
         found.unwrap_or(Ok(true))
     }
+
+    /// A layer with its index; none if that is missing or damaged.
+    fn read_suspect(&self, id: &LayerId) -> Result<Option<Arc<Layer>>, StoreError> {
+        match self.layer(id) {
+            Ok(layer) => Ok(Some(layer)),
+            Err(StoreError::Io { source, .. }) if is_missing(&source) => Ok(None),
+            Err(error @ (StoreError::Io { .. } | StoreError::Database { .. })) => Err(error),
+            // An index that is none.
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+/// Whether every entry of `whole` is in `own`, or as it is in `base`.
+fn stands_on(whole: &LayerIndex, own: &LayerIndex, base: &LayerIndex) -> bool {
+    whole.iter().all(|entry| match own.find(&entry.path) {
+        Ok(at) => own.holds(at, &entry),
+        Err(_) => base
+            .find(&entry.path)
+            .is_ok_and(|at| base.holds(at, &entry)),
+    })
 }
 
 /// Whether an error says that something is not there, or is something else.

@@ -227,6 +227,56 @@ impl LayerIndex {
         self.record(at).is_opaque()
     }
 
+    /// Whether the disk holds something else in the place of the entry at `at`.
+    pub(crate) fn is_placeholder(&self, at: usize) -> bool {
+        self.record(at).is_placeholder()
+    }
+
+    /// The first path of the hard links that the entry at `at` is one of.
+    pub(crate) fn link(&self, at: usize) -> Option<&[u8]> {
+        let record = self.record(at);
+        let linked = record.tag() == tag::FILE && record.text_at() != NO_LINK;
+        linked.then(|| self.path(record.text_at() as usize))
+    }
+
+    /// Whether the entry at `at` is `entry`, placeholders aside, without making it.
+    pub(crate) fn holds(&self, at: usize, entry: &Entry) -> bool {
+        let record = self.record(at);
+        let is_kind = match &entry.kind {
+            Kind::Whiteout => record.tag() == tag::WHITEOUT,
+            Kind::Dir { opaque } => record.tag() == tag::DIR && record.is_opaque() == *opaque,
+            Kind::File {
+                size,
+                content,
+                link,
+            } => {
+                record.tag() == tag::FILE
+                    && record.number() == *size
+                    && record.content() == content.0
+                    && self.link(at) == link.as_deref()
+            }
+            Kind::Symlink { target } => {
+                record.tag() == tag::SYMLINK
+                    && self.string(record.text_at() as usize, record.text_len()) == target
+            }
+            Kind::CharDevice { major, minor } => {
+                record.tag() == tag::CHAR && record.device() == (*major, *minor)
+            }
+            Kind::BlockDevice { major, minor } => {
+                record.tag() == tag::BLOCK && record.device() == (*major, *minor)
+            }
+            Kind::Fifo => record.tag() == tag::FIFO,
+        };
+        is_kind
+            && record.mode() == entry.mode
+            && (record.uid(), record.gid()) == (entry.uid, entry.gid)
+            && record.mtime() == entry.mtime
+            && record.time_rule() == entry.time
+            && self.path(at) == entry.path
+            && (record.xattrs_len() == 0) == entry.xattrs.is_empty()
+            && (entry.xattrs.is_empty() || self.entry(at).xattrs == entry.xattrs)
+    }
+
     /// The entry at `at`.
     pub(crate) fn entry(&self, at: usize) -> Entry {
         let record = self.record(at);

@@ -4,16 +4,22 @@
 //! - [`index`]: all entries of a layer, sorted and packed: the truth about it
 //! - `change`: the digest of what a layer does
 //! - [`new`]: a layer in the making, and the ways to commit it
+//! - `planned`: a layer whose entries are known before its files are written
+//! - `delta`: which entries of it have to be written if most are in another layer already
+//! - `files`: where a layer's files are
 //! - `scan`: reads back what a step wrote into an overlay's upper directory
 //! - [`tar`]: a layer as an archive, and back
 
 mod against;
 pub(crate) mod change;
+mod delta;
 pub mod entry;
 pub mod error;
+pub(crate) mod files;
 pub mod index;
 pub mod new;
 mod place;
+pub mod planned;
 pub(crate) mod record;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -26,13 +32,14 @@ use image::DiffId;
 use serde::{Deserialize, Serialize};
 use solver::ChangeDigest;
 
-use crate::disk::Root;
+use files::Files;
 pub use entry::{Entry, Kind, TimeRule, Timestamp};
 pub use error::LayerError;
 pub use index::LayerIndex;
 #[cfg(feature = "fuzzing")]
 pub use index::with_checksum;
 pub use new::{Made, NewLayer, Stub};
+pub use planned::{Origin, Planned};
 pub use tar::{TarOptions, Unpacked, write_tar};
 
 /// Names one layer of one store: short, random, never used again.
@@ -52,27 +59,7 @@ pub struct Layer {
     /// Its entries.
     pub index: Arc<LayerIndex>,
     /// Where its files are; only this module and the view open something in it.
-    pub(crate) files: Arc<Root>,
-}
-
-impl Layer {
-    /// The layer in the directory `dir` of the store, which holds `fs` and `index`.
-    pub fn load(
-        id: LayerId,
-        dir: &std::path::Path,
-        diff_id: Option<DiffId>,
-    ) -> Result<Self, LayerError> {
-        let path = dir.join("index");
-        let bytes = std::fs::read(&path).map_err(LayerError::io("read", &path))?;
-        let index = LayerIndex::from_bytes(bytes)?;
-        Ok(Self {
-            id,
-            change: index.change_digest(),
-            diff_id,
-            index: Arc::new(index),
-            files: Root::of(dir.join("fs")),
-        })
-    }
+    pub(crate) files: Arc<Files>,
 }
 
 #[cfg(test)]

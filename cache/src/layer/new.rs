@@ -9,10 +9,12 @@ use rustix::fs::{Mode, OFlags};
 use super::against::{Raw, Times, add_parents, against};
 use super::place::{self, Place};
 use super::tar::settle_implied;
-use super::{Entry, Layer, LayerError, LayerId, LayerIndex, Timestamp, Unpacked, index, scan};
+use super::{
+    Entry, Layer, LayerError, LayerId, LayerIndex, Timestamp, Unpacked, files, index, scan,
+};
 use crate::disk::Root;
 use crate::snapshot::View;
-use crate::store::{Staging, Store, StoreError, Xattrs};
+use crate::store::{Form, NewRow, Staging, Store, StoreError, Xattrs};
 
 /// A layer in the making: a directory under the store's `tmp`, removed when dropped uncommitted.
 #[derive(Debug)]
@@ -49,7 +51,7 @@ pub struct Made {
 impl NewLayer {
     /// Starts layer `id` in the empty directory `home` of `store`'s `tmp`: makes `fs` and `work` in it.
     pub fn create(store: &Store, id: LayerId, home: Staging) -> Result<Self, LayerError> {
-        let (fs, work) = (home.path().join("fs"), home.path().join("work"));
+        let (fs, work) = (home.path().join(files::FS), home.path().join("work"));
         for (path, mode) in [(&fs, 0o755), (&work, 0o700)] {
             rustix::fs::mkdir(path, Mode::from_raw_mode(mode))
                 .map_err(|e| LayerError::io("make", path)(e.into()))?;
@@ -152,9 +154,35 @@ impl NewLayer {
     /// Writes the index, removes what was needed only while the layer was made, and hands it to the store.
     fn finish(self, entries: Vec<Entry>, diff_id: Option<DiffId>) -> Result<Layer, StoreError> {
         let index = LayerIndex::new(entries)?;
+        self.finish_as(index, diff_id, Form::Whole { origin: None })
+    }
+
+    /// As [`finish`](Self::finish), in any form.
+    pub(super) fn finish_as(
+        self,
+        index: LayerIndex,
+        diff_id: Option<DiffId>,
+        form: Form,
+    ) -> Result<Layer, StoreError> {
         crate::store::remove::tree(&self.work)?;
-        let path = self.home.path().join("index");
-        std::fs::write(&path, index.as_bytes()).map_err(StoreError::io("write", &path))?;
-        self.store.keep_layer(self.id, self.home, diff_id, index)
+        let write = |name, index: &LayerIndex| {
+            let path = self.home.path().join(name);
+            std::fs::write(&path, index.as_bytes()).map_err(StoreError::io("write", path))
+        };
+        write(files::INDEX, &index)?;
+        if let Form::Delta { own, .. } = &form {
+            write(files::OWN, own)?;
+        }
+        let new = NewRow {
+            diff_id,
+            index,
+            form,
+        };
+        self.store.keep_layer(self.id, self.home, new)
+    }
+
+    /// The store that it will be in.
+    pub(super) const fn store(&self) -> &Store {
+        &self.store
     }
 }

@@ -38,6 +38,7 @@ pub(crate) struct Inventory {
 #[derive(Debug, Clone)]
 pub(crate) struct RecordRow {
     pub(crate) key: CacheKey,
+    /// Lowest first; before a layer that amends another stands that one.
     pub(crate) stack: Vec<LayerId>,
     pub(crate) name: String,
     pub(crate) created: i64,
@@ -73,12 +74,21 @@ pub(crate) fn inventory(store: &Store) -> Result<Inventory, StoreError> {
 
 impl Inventory {
     pub(crate) fn load(store: &Store, connection: &Connection) -> rusqlite::Result<Self> {
+        let amended = amended(connection)?;
+        let with_amended = |stack: Vec<LayerId>| -> Vec<LayerId> {
+            let pairs = stack
+                .into_iter()
+                .map(|id| (amended.get(&id).cloned(), id));
+            pairs
+                .flat_map(|(amended, id)| amended.into_iter().chain([id]))
+                .collect()
+        };
         let records = connection
             .prepare("SELECT key, stack, name, created, used, uses FROM records")?
             .query_map([], |row| {
                 Ok(RecordRow {
                     key: CacheKey(row.get(0)?),
-                    stack: records::split_stack(row.get_ref(1)?.as_str()?),
+                    stack: with_amended(records::split_stack(row.get_ref(1)?.as_str()?)),
                     name: row.get(2)?,
                     created: row.get(3)?,
                     used: row.get(4)?,
@@ -92,12 +102,13 @@ impl Inventory {
                 Ok((LayerId(row.get(0)?), row.get::<_, i64>(1)? as u64))
             })?
             .collect::<Result<_, _>>()?;
-        let image_layers = images::select(connection, "1", [])?
+        let image_layers: Vec<LayerId> = images::select(connection, "1", [])?
             .into_iter()
             .filter_map(|image| image.snapshot)
             .flat_map(|snapshot| snapshot.layers)
             .chain(images::drafts::layers(connection)?)
             .collect();
+        let image_layers = with_amended(image_layers).into_iter().collect();
         let mut live = HashMap::new();
         let pins: Vec<(String, String)> = connection
             .prepare("SELECT owner, object FROM pins")?
@@ -111,7 +122,11 @@ impl Inventory {
                     .or_insert_with(|| pins::is_live(store, owner))
             })
             .map(|(_, object)| object)
-            .chain(containers::layers(connection)?.into_iter().map(|id| id.0))
+            .chain(
+                with_amended(containers::layers(connection)?)
+                    .into_iter()
+                    .map(|id| id.0),
+            )
             .collect();
         let blobs = connection
             .prepare("SELECT digest FROM image_blobs")?
@@ -276,6 +291,14 @@ fn kept(store: &Store) -> HashSet<CacheKey> {
         .filter(|build| build.kept)
         .flat_map(|build| build.steps)
         .filter_map(|step| step.key)
+        .collect()
+}
+
+/// Which layers amend another, and which: who needs one needs both.
+fn amended(connection: &Connection) -> rusqlite::Result<HashMap<LayerId, LayerId>> {
+    connection
+        .prepare("SELECT id, amends FROM layers WHERE amends IS NOT NULL")?
+        .query_map([], |row| Ok((LayerId(row.get(0)?), LayerId(row.get(1)?))))?
         .collect()
 }
 

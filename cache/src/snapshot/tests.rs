@@ -6,8 +6,8 @@ use image::DiffId;
 use proptest::prelude::*;
 
 use super::*;
-use crate::disk::Root;
 use crate::layer::entry::is_within;
+use crate::layer::files::Files;
 use crate::layer::{LayerIndex, samples};
 
 /// A layer that has an index and no files.
@@ -18,7 +18,7 @@ pub(crate) fn layer(entries: Vec<Entry>) -> Option<Arc<Layer>> {
         change: index.change_digest(),
         diff_id: None::<DiffId>,
         index: Arc::new(index),
-        files: Root::of("/nowhere".into()),
+        files: Files::whole("/nowhere".as_ref()),
     }))
 }
 

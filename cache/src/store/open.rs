@@ -58,6 +58,7 @@ pub(super) fn open(options: StoreOptions) -> Result<Store, StoreError> {
             loaded: Mutex::default(),
             pinned: crate::pins::Held::default(),
             verdicts: crate::suspects::Verdicts::default(),
+            amends: Mutex::default(),
             sweeper: Mutex::default(),
         }),
     };

@@ -29,5 +29,6 @@ fn commit(store: &Store, diff_id: Option<DiffId>, change: u8) -> LayerId {
     std::fs::write(fs.join(format!("file-{change}")), vec![change; 100_000]).unwrap();
     let id = LayerId(super::staging::random_name());
     let change = ChangeDigest([change; 32]);
-    store.commit(id, home, diff_id, change).unwrap().0
+    let form = super::Form::Whole { origin: None };
+    store.commit(id, home, diff_id, change, &form).unwrap().0
 }

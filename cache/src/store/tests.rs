@@ -113,7 +113,7 @@ fn a_layer_gets_a_name_a_row_and_a_pin() {
     let ids = [samples::layer(&store, 1), samples::layer(&store, 2)];
     assert_ne!(ids[0], ids[1]);
     for (id, byte) in ids.iter().zip([1, 2]) {
-        assert!(store.root().join(store.layer_fs(id)).is_dir());
+        assert!(store.layer_dir(id).join("fs").is_dir());
         let (change, pins): ([u8; 32], i64) = store
             .database()
             .read("look", |c| {

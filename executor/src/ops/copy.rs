@@ -12,6 +12,7 @@ use cache::{
     Context, Entry, Kind, Resolved, SelectedEntry, SelectedRoot, Snapshot, TimeRule, Timestamp,
     View,
 };
+use solver::digest::Encoder;
 use solver::op::{CopyOp, CopySource, InlineFile, Op, Unpack};
 use solver::{ContentDigest, Job};
 
@@ -121,12 +122,22 @@ pub(super) fn run(
             }
         }
     }
-    let layer = placing.tree.commit().inspect_err(|error| {
+    let origin = origin_of(op, empty)?;
+    let layer = placing.tree.commit(Some(origin)).inspect_err(|error| {
         if matches!(error, OpError::Context(_)) {
             executor.forget_selections();
         }
     })?;
     Ok(super::on_top(below, &layer))
+}
+
+/// Names the step, whatever it copies this time; a layer on nothing is not one on something.
+fn origin_of(op: &CopyOp, empty: bool) -> Result<cache::Origin, OpError> {
+    let op = serde_json::to_vec(op).map_err(|source| OpError::Encode { source })?;
+    let mut encoder = Encoder::new("rbuild layer origin v1");
+    encoder.field(&op);
+    encoder.field(if empty { b"on nothing" } else { b"" });
+    Ok(cache::Origin(encoder.finish()))
 }
 
 struct Placing {

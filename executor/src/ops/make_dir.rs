@@ -36,5 +36,5 @@ pub(super) fn run(
     };
     let mut tree = Tree::new(view, layer);
     tree.make_dirs(op.path.as_bytes(), making)?;
-    Ok(super::on_top(below, &tree.commit()?))
+    Ok(super::on_top(below, &tree.commit(None)?))
 }

@@ -351,7 +351,8 @@ fn special() {
         ]
     );
     // To an overlay, a device 0:0 would be a whiteout.
-    let fs = world.store.layer_fs(snapshot.layers.last().unwrap());
+    let dirs = world.store.layer_dirs(&snapshot.layers).unwrap();
+    let fs = dirs.last().unwrap();
     let zero = std::fs::symlink_metadata(world.store.root().join(fs).join("t/zero")).unwrap();
     assert!(zero.is_file());
 }

@@ -225,7 +225,7 @@ fn attributes() {
         let fs = world
             .store
             .root()
-            .join(world.store.layer_fs(&tree.layers[0]));
+            .join(&world.store.layer_dirs(&tree.layers[..1]).unwrap()[0]);
         let meta = std::fs::metadata(fs.join("t/setuid")).unwrap();
         assert_eq!(meta.mode() & 0o7777, 0o4755);
         let meta = std::fs::metadata(fs.join("t/run")).unwrap();

@@ -1,5 +1,6 @@
 //! Layers on a real disk.
 
+mod delta;
 pub(super) mod history;
 mod overlay;
 mod random;

@@ -162,7 +162,8 @@ fn everything_an_index_holds_goes_into_the_tar_and_comes_back() {
     let again = unpacked(&store, &View::default(), &tar_of(&layer)).unwrap();
     assert_eq!(again.change, layer.change);
     // what a scan finds on disk is the same
-    let scanned = crate::layer::scan::scan(&layer.files, store.flavour().xattrs, &[]).unwrap();
+    let root = crate::disk::Root::of(layer.files.path().to_owned());
+    let scanned = crate::layer::scan::scan(&root, store.flavour().xattrs, &[]).unwrap();
     let mut entries: Vec<Entry> = scanned.entries.into_iter().map(|raw| raw.entry).collect();
     entries.remove(0);
     assert_eq!(

@@ -41,17 +41,13 @@ pub fn layers(
         .is_some_and(|vertex| matches!(vertex.op, Op::Context(_)));
     if !is_context {
         let snapshot = ops::input(job, input)?;
-        let lower = snapshot
-            .layers
-            .iter()
-            .map(|id| store.layer_fs(id))
-            .collect();
+        let lower = store.layer_dirs(&snapshot.layers)?;
         return Ok((lower, format!("/{}", source.trim_matches('/'))));
     }
     let (id, is_dir) = context_layer(executor, job, input, source, digest)?;
     let path = if is_dir { DIRECTORY } else { FILE };
     let path = format!("/{}", String::from_utf8_lossy(path));
-    Ok((vec![store.layer_fs(&id)], path))
+    Ok((store.layer_dirs(&[id])?, path))
 }
 
 fn context_layer(
@@ -79,7 +75,7 @@ fn context_layer(
     let layer = executor.store().new_layer()?;
     let mut tree = Tree::new(Arc::new(View::new(Vec::new())), layer);
     let is_dir = fill(&mut tree, &origin, &selected)?;
-    let layer = tree.commit().inspect_err(|error| {
+    let layer = tree.commit(None).inspect_err(|error| {
         if matches!(error, OpError::Context(_)) {
             executor.forget_selections();
         }

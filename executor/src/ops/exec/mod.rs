@@ -56,7 +56,8 @@ pub(super) fn run(
     let mounts = Mounts::prepare(executor, job, op)?;
     let layer = executor.store().new_layer()?;
     layer.adopt_root(&view)?;
-    let spec = spec(executor, op, below, &layer, &mounts);
+    let lower = executor.store().layer_dirs(&below.layers)?;
+    let spec = spec(executor, op, lower, &layer, &mounts);
     let begun = layer.now()?;
     let exit = contain(executor, job, op, &spec, mounts, lease)?;
     let made = Made {
@@ -86,7 +87,7 @@ fn network(mode: NetworkMode) -> Network {
 fn spec(
     executor: &Executor,
     op: &ExecOp,
-    below: &Snapshot,
+    lower: Vec<PathBuf>,
     layer: &NewLayer,
     mounts: &Mounts,
 ) -> ContainerSpec {
@@ -94,7 +95,7 @@ fn spec(
     let certs = executor.options.host_certs.is_some();
     ContainerSpec {
         root: RootFs {
-            lower: below.layers.iter().map(|id| store.layer_fs(id)).collect(),
+            lower,
             upper: Some(mounts::upper(store.root(), layer)),
             volatile: true,
             readonly: false,

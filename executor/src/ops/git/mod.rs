@@ -87,5 +87,5 @@ fn fetch(
     let layer = executor.store().new_layer()?;
     let mut tree = Tree::new(Arc::new(View::new(Vec::new())), layer);
     checkout::take(&mut tree, &root, op, mtime)?;
-    Ok(super::on_top(&Snapshot::empty(), &tree.commit()?))
+    Ok(super::on_top(&Snapshot::empty(), &tree.commit(None)?))
 }

@@ -171,7 +171,7 @@ fn commit(
         Content::Spool(spool.to_owned())
     };
     tree.put(entry, content, None)?;
-    Ok(super::on_top(&Snapshot::empty(), &tree.commit()?))
+    Ok(super::on_top(&Snapshot::empty(), &tree.commit(None)?))
 }
 
 impl Executor {

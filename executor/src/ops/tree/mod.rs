@@ -8,13 +8,15 @@ mod fill;
 mod resolve;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cache::layer::entry::{is_within, join, split};
-use cache::{Context, Entry, Kind, Layer, NewLayer, SelectedEntry, TimeRule, Timestamp, View};
+use cache::layer::entry::{is_within, join, path_cmp, split};
+use cache::{
+    Context, Entry, Kind, Layer, NewLayer, Origin, SelectedEntry, TimeRule, Timestamp, View,
+};
 
 use super::error::OpError;
 use super::owner::Owner;
@@ -39,6 +41,9 @@ pub enum Content {
 /// Names the files of one tree that are the same inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Inode(usize);
+
+/// Where the bytes of a tree's files come from, by path.
+type Contents = HashMap<Vec<u8>, Content>;
 
 struct Node {
     entry: Entry,
@@ -189,18 +194,22 @@ impl Tree {
         self.layer.work.join(format!("spool-{}", self.spooled))
     }
 
-    /// Writes the layer and commits it.
-    pub fn commit(mut self) -> Result<Layer, OpError> {
+    /// Writes the layer and commits it: whole, or where `origin` made nearly the same before, the
+    /// difference.
+    pub fn commit(mut self, origin: Option<Origin>) -> Result<Layer, OpError> {
         self.join_inodes();
-        write::write(self.layer.dir(), &mut self.nodes)?;
-        let entries = self.nodes.into_values().map(|node| node.entry).collect();
-        Ok(self.layer.commit_listed(&self.below, entries)?)
+        let (entries, contents) = apart(self.nodes);
+        let mut planned = self.layer.plan(&self.below, entries, origin)?;
+        write::write(self.layer.dir(), planned.to_write(), &contents)?;
+        Ok(self.layer.commit_planned(planned)?)
     }
 
     /// Writes the files into the empty directory `dir`, which is not the layer's, and commits nothing.
     pub fn write_into(mut self, dir: BorrowedFd<'_>) -> Result<(), OpError> {
         self.join_inodes();
-        write::write(dir, &mut self.nodes)
+        let (mut entries, contents) = apart(self.nodes);
+        entries.sort_by(|a, b| path_cmp(&a.path, &b.path));
+        write::write(dir, &mut entries, &contents)
     }
 
     /// Brings the directories above `path` into the layer, with what they are below.
@@ -262,7 +271,7 @@ impl Tree {
             }
         }
         for mut paths in groups.into_values() {
-            paths.sort_by(|a, b| cache::layer::entry::path_cmp(a, b));
+            paths.sort_by(|a, b| path_cmp(a, b));
             let first = (paths.len() > 1).then(|| paths[0].clone());
             for path in paths {
                 if let Some(node) = self.nodes.get_mut(&path)
@@ -273,6 +282,19 @@ impl Tree {
             }
         }
     }
+}
+
+/// Entries, and where the bytes of each path come from.
+fn apart(nodes: BTreeMap<Vec<u8>, Node>) -> (Vec<Entry>, Contents) {
+    let mut entries = Vec::with_capacity(nodes.len());
+    let contents = nodes
+        .into_iter()
+        .map(|(path, node)| {
+            entries.push(node.entry);
+            (path, node.content)
+        })
+        .collect();
+    (entries, contents)
 }
 
 impl Making {

@@ -5,13 +5,12 @@
 //! layer's directory, without following links. What the disk refuses to an ordinary user (a
 //! device, an owner) is replaced by something else, which the entry then says.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 
-use cache::layer::entry::{path_cmp, split};
+use cache::layer::entry::split;
 use cache::{Entry, Kind, Timestamp};
 use rayon::prelude::*;
 use rustix::fs::{
@@ -21,90 +20,90 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::{Content, Node, copy_bytes};
+use super::{Content, Contents, copy_bytes};
 use crate::ops::error::OpError;
 
 /// Files that one task writes: enough to share one opened directory, few enough to spread.
 const BATCH: usize = 64;
 
-/// Writes all nodes into the empty directory `root`; sets `placeholder` where the disk could not hold what an entry says.
+/// Writes sorted entries into the empty directory `root`; sets `placeholder` where the disk could not
+/// hold what an entry says.
 pub(super) fn write(
     root: BorrowedFd<'_>,
-    nodes: &mut BTreeMap<Vec<u8>, Node>,
+    entries: &mut [Entry],
+    contents: &Contents,
 ) -> Result<(), OpError> {
-    let mut sorted: Vec<&mut Node> = nodes.values_mut().collect();
-    sorted.sort_by(|a, b| path_cmp(&a.entry.path, &b.entry.path));
-
-    let (mut dirs, rest): (Vec<_>, Vec<_>) = sorted
-        .into_iter()
-        .filter(|node| node.entry.kind != Kind::Whiteout && !node.entry.path.is_empty())
-        .partition(|node| node.entry.is_dir());
+    let (mut dirs, rest): (Vec<_>, Vec<_>) = entries
+        .iter_mut()
+        .filter(|entry| !entry.path.is_empty())
+        .partition(|entry| entry.is_dir());
     let mut parent = Opened::default();
-    for node in &dirs {
-        let path = &node.entry.path;
-        let (dir, name) = parent.enter(root, path)?;
-        mkdirat(dir, name, Mode::RWXU).map_err(|e| OpError::io("make", path, e))?;
+    for entry in &dirs {
+        let (dir, name) = parent.enter(root, &entry.path)?;
+        mkdirat(dir, name, Mode::RWXU).map_err(|e| OpError::io("make", &entry.path, e))?;
     }
     drop(parent);
 
-    let (mut links, mut firsts): (Vec<_>, Vec<_>) = rest.into_iter().partition(|node| {
-        matches!(&node.entry.kind, Kind::File { link: Some(first), .. } if *first != node.entry.path)
+    let (links, mut firsts): (Vec<_>, Vec<_>) = rest.into_iter().partition(|entry| {
+        matches!(&entry.kind, Kind::File { link: Some(first), .. } if *first != entry.path)
     });
     batches(&mut firsts)
         .into_par_iter()
-        .try_for_each(|batch| write_batch(root, batch))?;
-    for node in &mut links {
+        .try_for_each(|batch| write_batch(root, batch, contents))?;
+    for entry in links {
         let Kind::File {
             link: Some(first), ..
-        } = &node.entry.kind
+        } = &entry.kind
         else {
             continue;
         };
         let (mut from, mut to) = (Opened::default(), Opened::default());
         let (from_dir, from_name) = from.enter(root, first)?;
-        let (to_dir, to_name) = to.enter(root, &node.entry.path)?;
+        let (to_dir, to_name) = to.enter(root, &entry.path)?;
         linkat(from_dir, from_name, to_dir, to_name, AtFlags::empty())
-            .map_err(|e| OpError::io("link", &node.entry.path, e))?;
-        if let Content::Spool(path) = &node.content {
+            .map_err(|e| OpError::io("link", &entry.path, e))?;
+        if let Some(Content::Spool(path)) = contents.get(&entry.path) {
             // The first of the group was moved from there already, or this copy is not needed.
             let _ = std::fs::remove_file(path);
         }
     }
-    for node in dirs.iter_mut().rev() {
-        let dir = open_dir(root, &node.entry.path)?;
-        let entry = &mut node.entry;
+    for entry in dirs.iter_mut().rev() {
+        let dir = open_dir(root, &entry.path)?;
         entry.placeholder = finish(dir.as_fd(), entry, None)?;
     }
     Ok(())
 }
 
-/// Cuts sorted nodes into pieces that lie in one directory each.
-fn batches<'a, 'b>(mut nodes: &'a mut [&'b mut Node]) -> Vec<&'a mut [&'b mut Node]> {
+/// Cuts sorted entries into pieces that lie in one directory each.
+fn batches<'a, 'b>(mut entries: &'a mut [&'b mut Entry]) -> Vec<&'a mut [&'b mut Entry]> {
     let mut batches = Vec::new();
-    while let Some(first) = nodes.first() {
-        let dir = split(&first.entry.path).0;
-        let end = nodes
+    while let Some(first) = entries.first() {
+        let dir = split(&first.path).0;
+        let end = entries
             .iter()
             .take(BATCH)
-            .position(|node| split(&node.entry.path).0 != dir)
-            .unwrap_or_else(|| nodes.len().min(BATCH));
-        let (batch, rest) = nodes.split_at_mut(end);
+            .position(|entry| split(&entry.path).0 != dir)
+            .unwrap_or_else(|| entries.len().min(BATCH));
+        let (batch, rest) = entries.split_at_mut(end);
         batches.push(batch);
-        nodes = rest;
+        entries = rest;
     }
     batches
 }
 
-fn write_batch(root: BorrowedFd<'_>, batch: &mut [&mut Node]) -> Result<(), OpError> {
+fn write_batch(
+    root: BorrowedFd<'_>,
+    batch: &mut [&mut Entry],
+    contents: &Contents,
+) -> Result<(), OpError> {
     let mut parent = Opened::default();
-    for node in batch {
-        let Node { entry, content, .. } = &mut **node;
+    for entry in batch {
         let path = entry.path.clone();
         let (dir, name) = parent.enter(root, &path)?;
         match &entry.kind {
             Kind::File { size, .. } => {
-                let size = *size;
-                entry.placeholder = write_file(dir, name, entry, size, content)?;
+                let content = contents.get(&path).unwrap_or(&Content::Nothing);
+                entry.placeholder = write_file(dir, name, entry, *size, content)?;
             }
             Kind::Symlink { target } => {
                 symlinkat(&target[..], dir, name).map_err(|e| OpError::io("link", &path, e))?;
@@ -119,7 +118,10 @@ fn write_batch(root: BorrowedFd<'_>, batch: &mut [&mut Node]) -> Result<(), OpEr
                 special(dir, name, entry, FileType::BlockDevice, number)?;
             }
             Kind::Fifo => special(dir, name, entry, FileType::Fifo, 0)?,
-            Kind::Dir { .. } | Kind::Whiteout => {}
+            // The overlay file system's own: a character device 0:0.
+            Kind::Whiteout => mknodat(dir, name, FileType::CharacterDevice, Mode::empty(), 0)
+                .map_err(|e| OpError::io("make", &path, e))?,
+            Kind::Dir { .. } => {}
         }
     }
     Ok(())
