@@ -1,9 +1,11 @@
 //! System calls on trees of files, by directory descriptor: names, opening beneath a directory,
-//! digests of contents. Knows no layers and no contexts; never follows a link.
+//! digests of contents ([`digest`]). Knows no layers and no contexts; never follows a link.
+
+mod digest;
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -11,14 +13,9 @@ use std::sync::{Arc, OnceLock};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, Stat};
 use rustix::io::Errno;
-use solver::ContentDigest;
 
 use crate::layer::Timestamp;
-
-/// Buffer of a thread that digests: small files are read whole.
-const CHUNK: usize = 128 << 10;
-/// From this size on a file is digested by all threads of the pool.
-const LARGE: u64 = 4 << 20;
+pub(crate) use digest::digest;
 
 /// A directory that is opened when it is first needed, and then kept open.
 #[derive(Debug)]
@@ -191,74 +188,9 @@ pub(crate) fn capability_v2(mut value: Vec<u8>) -> Vec<u8> {
     value
 }
 
-/// Digests what is left to read of `file`, and counts it.
-pub(crate) fn digest(file: &mut impl Read, expected_size: u64) -> io::Result<(ContentDigest, u64)> {
-    thread_local! {
-        static BUFFER: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
-    }
-    // taken out for as long as it is used: the pool may run another digest on this thread meanwhile
-    let mut buffer = BUFFER.take();
-    buffer.resize(
-        if expected_size >= LARGE {
-            1 << 20
-        } else {
-            CHUNK
-        },
-        0,
-    );
-    let result = digest_in(&mut buffer, file);
-    BUFFER.set(buffer);
-    result
-}
-
-fn digest_in(buffer: &mut [u8], file: &mut impl Read) -> io::Result<(ContentDigest, u64)> {
-    let mut hasher = None::<blake3::Hasher>;
-    let mut size = 0;
-    loop {
-        let (filled, ended) = fill(buffer, file)?;
-        size += filled as u64;
-        if ended && hasher.is_none() {
-            return Ok((ContentDigest::of(&buffer[..filled]), size));
-        }
-        let hasher = hasher.get_or_insert_with(blake3::Hasher::new);
-        if buffer.len() > CHUNK {
-            hasher.update_rayon(&buffer[..filled]);
-        } else {
-            hasher.update(&buffer[..filled]);
-        }
-        if ended {
-            return Ok((ContentDigest(*hasher.finalize().as_bytes()), size));
-        }
-    }
-}
-
-/// Reads until the buffer is full or the file ends.
-fn fill(buffer: &mut [u8], file: &mut impl Read) -> io::Result<(usize, bool)> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read(&mut buffer[filled..]) {
-            Ok(0) => return Ok((filled, true)),
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok((filled, false))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn digests_are_plain_blake3_whatever_the_size() {
-        for size in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, LARGE as usize + 7] {
-            let bytes: Vec<u8> = (0..size).map(|i| (i * 7 % 251) as u8).collect();
-            let expected = (ContentDigest::of(&bytes), size as u64);
-            assert_eq!(digest(&mut &bytes[..], size as u64).unwrap(), expected);
-            assert_eq!(digest(&mut &bytes[..], 0).unwrap(), expected);
-        }
-    }
 
     #[test]
     fn links_are_never_followed_and_pipes_never_waited_for() {

@@ -163,7 +163,6 @@ mod tests {
         let entries = files
             .iter()
             .map(|(path, content, mode)| SelectedEntry {
-                relative: path.as_bytes().to_vec(),
                 source: path.as_bytes().to_vec(),
                 entry: Entry::file(
                     *path,

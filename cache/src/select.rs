@@ -48,14 +48,20 @@ pub struct SelectedRoot {
 /// One file, directory or link to be copied.
 #[derive(Debug, Clone)]
 pub struct SelectedEntry {
-    /// Path relative to the root of the selection: empty for the directory itself or the file.
-    pub relative: Vec<u8>,
     /// Path in the tree it comes from.
     pub source: Vec<u8>,
-    /// What it is, its path being `relative`; owner 0:0 and no attributes from a context, those of
+    /// What it is, its path being relative to the root of the selection: empty for the directory
+    /// itself or the file. Owner 0:0 and no attributes from a context, those of
     /// the stage from a snapshot. Hard links are those among the selected files of one root, named
-    /// by the first `relative`.
+    /// by the first path.
     pub entry: Entry,
+}
+
+impl SelectedEntry {
+    /// Its path relative to the root of the selection.
+    pub fn relative(&self) -> &[u8] {
+        &self.entry.path
+    }
 }
 
 /// Why a selection could not be made.
@@ -233,7 +239,7 @@ where
     let mut firsts = HashMap::<Inode, usize>::new();
     for (mut entry, inode) in tree.read(items)? {
         let relative = relative(&entry.path, &base).to_vec();
-        let source = std::mem::replace(&mut entry.path, relative.clone());
+        let source = std::mem::replace(&mut entry.path, relative);
         if let Kind::File { link, .. } = &mut entry.kind {
             *link = None;
         }
@@ -242,18 +248,14 @@ where
             .map(|inode| *firsts.entry(inode).or_insert(at))
             .filter(|first| *first != at)
         {
-            let name = entries[first].relative.clone();
+            let name = entries[first].entry.path.clone();
             for entry in [&mut entries[first].entry, &mut entry] {
                 if let Kind::File { link, .. } = &mut entry.kind {
                     *link = Some(name.clone());
                 }
             }
         }
-        entries.push(SelectedEntry {
-            relative,
-            source,
-            entry,
-        });
+        entries.push(SelectedEntry { source, entry });
     }
     Ok(SelectedRoot {
         name: split(source).1.to_vec(),

@@ -78,7 +78,7 @@ impl Checked {
         let mut copy = copy;
         let fail = || ContextError::io("read the copy of", &self.path);
         copy.seek(SeekFrom::Start(0)).map_err(fail())?;
-        let digested = disk::digest(&mut copy, self.size).map_err(fail())?;
+        let digested = disk::digest(copy, self.size).map_err(fail())?;
         self.compare(digested)
     }
 

@@ -89,7 +89,7 @@ pub(crate) fn names(selected: &Selected) -> Vec<String> {
         let name = String::from_utf8_lossy(&root.name).into_owned();
         root.entries
             .iter()
-            .map(move |entry| match entry.relative.as_slice() {
+            .map(move |entry| match entry.relative() {
                 b"" => format!("{name}:"),
                 relative => format!("{name}:{}", String::from_utf8_lossy(relative)),
             })
@@ -305,7 +305,7 @@ fn names_are_bytes() {
     }
     let selected = from_context(&fixture.open(&["*.o"]), &copy(".")).unwrap();
     assert_eq!(selected.roots[0].entries.len(), 2);
-    assert_eq!(selected.roots[0].entries[1].relative, b"bad-\xff.c");
+    assert_eq!(selected.roots[0].entries[1].relative(), b"bad-\xff.c");
 }
 
 #[test]

@@ -133,12 +133,12 @@ impl Context {
         }
         let whole: PathBuf = self.root.join(path);
         let fail = |action| ContextError::io(action, &whole);
-        let mut file = self
+        let file = self
             .root
             .dir()
             .and_then(|dir| disk::open_file(dir, path))
             .map_err(fail("open"))?;
-        let (content, size) = disk::digest(&mut file, node.stat.size).map_err(fail("read"))?;
+        let (content, size) = disk::digest(&file, node.stat.size).map_err(fail("read"))?;
         let after = rustix::fs::fstat(&file).map_err(|e| fail("read")(e.into()))?;
         let lasting = NodeStat::of(&after) == node.stat
             && size == node.stat.size

@@ -138,12 +138,12 @@ fn read_name(
         }
         FileType::RegularFile => {
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-            let mut file = File::from(rustix::fs::openat(dir, name, flags, Mode::empty())?);
+            let file = File::from(rustix::fs::openat(dir, name, flags, Mode::empty())?);
             if stat.st_size == 0 && disk::xattr(file.as_fd(), xattrs.whiteout())?.is_some() {
                 Kind::Whiteout
             } else {
                 capability = disk::capability(file.as_fd())?;
-                let (content, size) = disk::digest(&mut file, stat.st_size as u64)?;
+                let (content, size) = disk::digest(&file, stat.st_size as u64)?;
                 Kind::File {
                     size,
                     content,

@@ -270,7 +270,7 @@ proptest! {
                 let found: Vec<String> = selected.roots[0]
                     .entries
                     .iter()
-                    .map(|e| String::from_utf8(e.relative.clone()).unwrap())
+                    .map(|e| String::from_utf8(e.entry.path.clone()).unwrap())
                     .collect();
                 prop_assert_eq!(found, expected);
             }

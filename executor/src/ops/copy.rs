@@ -168,7 +168,7 @@ impl Placing {
             // The selection brings the directories on the way, each like the source's own.
             let dest = join(&dest, &root.name);
             for selected in &root.entries {
-                let path = join(&dest, &selected.relative);
+                let path = join(&dest, selected.relative());
                 self.place(origin, selected, path, &mut inodes, true)?;
             }
             return Ok(());
@@ -176,8 +176,8 @@ impl Placing {
         if root.is_dir {
             self.make_ensured()?;
             let dest = self.tree.make_dirs(&self.dest.clone(), self.making)?;
-            for selected in root.entries.iter().filter(|s| !s.relative.is_empty()) {
-                let path = join(&dest, &selected.relative);
+            for selected in root.entries.iter().filter(|s| !s.relative().is_empty()) {
+                let path = join(&dest, selected.relative());
                 self.place(origin, selected, path, &mut inodes, false)?;
             }
             return Ok(());

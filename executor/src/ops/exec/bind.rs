@@ -115,7 +115,7 @@ pub fn put_root(
     let mut inodes = HashMap::new();
     for selected in &root.entries {
         let mut entry = selected.entry.clone();
-        entry.path = join(name, &selected.relative);
+        entry.path = join(name, selected.relative());
         entry.time = TimeRule::Ignored;
         if entry.path.is_empty() {
             continue;
