@@ -97,7 +97,9 @@ fn large(file: &File, size: u64) -> io::Result<Option<ContentDigest>> {
 /// The part of a file from `start` on, which is a subtree of BLAKE3's; none if the file ends before it does.
 fn subtree(file: &File, start: u64, len: u64) -> io::Result<Option<ChainingValue>> {
     if len <= LEAF {
-        return with_buffer(LEAF as usize, |buffer| leaf(&mut buffer[..len as usize], file, start));
+        return with_buffer(LEAF as usize, |buffer| {
+            leaf(&mut buffer[..len as usize], file, start)
+        });
     }
     let left = left_subtree_len(len);
     let (first, second) = rayon::join(
@@ -131,7 +133,15 @@ mod tests {
     fn digests_are_plain_blake3_whatever_the_size() {
         let large = LARGE as usize;
         let sizes = [
-            0, 1, CHUNK - 1, CHUNK, CHUNK + 1, large - 1, large, large + 1, 9 * large / 2 + 7,
+            0,
+            1,
+            CHUNK - 1,
+            CHUNK,
+            CHUNK + 1,
+            large - 1,
+            large,
+            large + 1,
+            9 * large / 2 + 7,
         ];
         for size in sizes {
             let bytes: Vec<u8> = (0..size).map(|i| (i * 7 % 251) as u8).collect();
@@ -141,7 +151,11 @@ mod tests {
             // a size that is not so changes nothing
             for told in [size, 0, large, 2 * size + large] {
                 file.rewind().unwrap();
-                assert_eq!(digest(&file, told as u64).unwrap(), expected, "{size} {told}");
+                assert_eq!(
+                    digest(&file, told as u64).unwrap(),
+                    expected,
+                    "{size} {told}"
+                );
             }
         }
     }

@@ -84,8 +84,7 @@ pub(super) fn delta(
     let compared = compare(base, entries)?;
     let partial = below.layers().is_empty();
     // A stack on nothing may be put on anything: what is deeper is not known then.
-    let is_covered =
-        |path: &[u8], covers: bool| !covers || !partial && below.get(path).is_none();
+    let is_covered = |path: &[u8], covers: bool| !covers || !partial && below.get(path).is_none();
     for (at, there) in &compared.replaced {
         let file_to_dir = entries[*at].is_dir() && base.tag(*there) != tag::DIR;
         if !is_covered(&entries[*at].path, file_to_dir) {

@@ -32,9 +32,9 @@ use image::DiffId;
 use serde::{Deserialize, Serialize};
 use solver::ChangeDigest;
 
-use files::Files;
 pub use entry::{Entry, Kind, TimeRule, Timestamp};
 pub use error::LayerError;
+use files::Files;
 pub use index::LayerIndex;
 #[cfg(feature = "fuzzing")]
 pub use index::with_checksum;

@@ -76,9 +76,7 @@ impl Inventory {
     pub(crate) fn load(store: &Store, connection: &Connection) -> rusqlite::Result<Self> {
         let amended = amended(connection)?;
         let with_amended = |stack: Vec<LayerId>| -> Vec<LayerId> {
-            let pairs = stack
-                .into_iter()
-                .map(|id| (amended.get(&id).cloned(), id));
+            let pairs = stack.into_iter().map(|id| (amended.get(&id).cloned(), id));
             pairs
                 .flat_map(|(amended, id)| amended.into_iter().chain([id]))
                 .collect()

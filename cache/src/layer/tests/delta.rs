@@ -247,7 +247,13 @@ fn what_would_hide_something_deeper_is_written_whole() {
     let old = tree(&[("d/a", "x"), ("d/b", "x"), ("d/c", "x"), ("e/f", "x")]);
     let deep = on_top(
         &View::default(),
-        &layer(&store, &View::default(), &tree(&[("d/a", "z"), ("d/e/z", "z")]), None).0,
+        &layer(
+            &store,
+            &View::default(),
+            &tree(&[("d/a", "z"), ("d/e/z", "z")]),
+            None,
+        )
+        .0,
     );
     // what is left, what is below, whether a difference will do
     let without = |path: &str| {
@@ -303,8 +309,18 @@ fn a_delta_keeps_what_it_stands_on() {
     let (_dir, store) = store();
     let base = View::default();
     let origin = Some(Origin([7; 32]));
-    let (first, _) = layer(&store, &base, &tree(&[("a", "x"), ("b", "x"), ("c", "x")]), origin);
-    let (second, is_delta) = layer(&store, &base, &tree(&[("a", "y"), ("b", "x"), ("c", "x")]), origin);
+    let (first, _) = layer(
+        &store,
+        &base,
+        &tree(&[("a", "x"), ("b", "x"), ("c", "x")]),
+        origin,
+    );
+    let (second, is_delta) = layer(
+        &store,
+        &base,
+        &tree(&[("a", "y"), ("b", "x"), ("c", "x")]),
+        origin,
+    );
     assert!(is_delta);
     let ids = std::slice::from_ref(&second.id);
     assert_eq!(
@@ -318,7 +334,10 @@ fn a_delta_keeps_what_it_stands_on() {
     assert_eq!(again.collect_garbage().unwrap().layers, 0);
     let usage = again.usage().unwrap();
     let on_disk = crate::usage::tree_size(again.root());
-    assert!(usage.total.abs_diff(on_disk) * 50 <= on_disk, "{usage:?} {on_disk}");
+    assert!(
+        usage.total.abs_diff(on_disk) * 50 <= on_disk,
+        "{usage:?} {on_disk}"
+    );
     again.release("container").unwrap();
     assert_eq!(again.collect_garbage().unwrap().layers, 2);
 }
@@ -348,8 +367,18 @@ fn what_is_lost_below_is_lost_above() {
         let (_dir, store) = store();
         let origin = Some(Origin([7; 32]));
         let base = View::default();
-        let (first, _) = layer(&store, &base, &tree(&[("a", "x"), ("b", "x"), ("c", "x")]), origin);
-        let (second, _) = layer(&store, &base, &tree(&[("a", "y"), ("b", "x"), ("c", "x")]), origin);
+        let (first, _) = layer(
+            &store,
+            &base,
+            &tree(&[("a", "x"), ("b", "x"), ("c", "x")]),
+            origin,
+        );
+        let (second, _) = layer(
+            &store,
+            &base,
+            &tree(&[("a", "y"), ("b", "x"), ("c", "x")]),
+            origin,
+        );
         let rows = |sql: &str| -> i64 {
             let count = |c: &rusqlite::Connection| c.query_row(sql, [], |row| row.get(0));
             store.database().read("count", count).unwrap()
@@ -362,7 +391,13 @@ fn what_is_lost_below_is_lost_above() {
         store.database().write("reboot", reboot).unwrap();
         lose(&store, &first, &second);
         let again = Store::open(StoreOptions::new(store.root())).unwrap();
-        assert!(again.pin(std::slice::from_ref(&second.id)).unwrap().is_none(), "{what}");
+        assert!(
+            again
+                .pin(std::slice::from_ref(&second.id))
+                .unwrap()
+                .is_none(),
+            "{what}"
+        );
         let delta = "SELECT count(*) FROM layers WHERE amends IS NOT NULL";
         assert_eq!(rows(delta), 0, "{what}: nothing stands on what is gone");
     }

@@ -44,9 +44,9 @@ pub(super) fn write(
     }
     drop(parent);
 
-    let (links, mut firsts): (Vec<_>, Vec<_>) = rest.into_iter().partition(|entry| {
-        matches!(&entry.kind, Kind::File { link: Some(first), .. } if *first != entry.path)
-    });
+    let (links, mut firsts): (Vec<_>, Vec<_>) = rest.into_iter().partition(
+        |entry| matches!(&entry.kind, Kind::File { link: Some(first), .. } if *first != entry.path),
+    );
     batches(&mut firsts)
         .into_par_iter()
         .try_for_each(|batch| write_batch(root, batch, contents))?;
