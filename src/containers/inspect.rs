@@ -180,11 +180,11 @@ fn mounts(document: &Document) -> Result<Json, Failure> {
 /// Where the layers are; `MergedDir` leads through the container's own root while it runs.
 fn graph(store: &Store, row: &StoredContainer, status: &Status) -> Json {
     let folder = find::folder(store, row);
-    let lower: Vec<String> = row
-        .stack
+    let dirs = store.layer_dirs(&row.stack).unwrap_or_default();
+    let lower: Vec<String> = dirs
         .iter()
         .rev()
-        .map(|id| store.root().join(store.layer_fs(id)).display().to_string())
+        .map(|dir| store.root().join(dir).display().to_string())
         .collect();
     let merged = match status.pid {
         0 => folder.join("merged").display().to_string(),

@@ -57,7 +57,7 @@ pub fn prepare(
     let config = &document.config;
     let (mounts, host_sources) = self::mounts(store, row, document)?;
     let spec = ContainerSpec {
-        root: root(store, row, document),
+        root: root(store, row, document)?,
         mounts,
         process: Process {
             args: document.command(),
@@ -132,17 +132,20 @@ fn relative(store: &Store, row: &StoredContainer) -> PathBuf {
 }
 
 /// The container's root: its layers, and what it changes.
-pub fn root(store: &Store, row: &StoredContainer, document: &Document) -> RootFs {
+pub fn root(store: &Store, row: &StoredContainer, document: &Document) -> Result<RootFs, Failure> {
     let folder = relative(store, row);
-    RootFs {
-        lower: row.stack.iter().map(|id| store.layer_fs(id)).collect(),
+    let lower = store
+        .layer_dirs(&row.stack)
+        .map_err(|error| Failure::from_error(Class::System, &error))?;
+    Ok(RootFs {
+        lower,
         upper: Some(Upper {
             fs: folder.join("fs"),
             work: folder.join("work"),
         }),
         volatile: false,
         readonly: document.host_config.readonly_rootfs,
-    }
+    })
 }
 
 /// What the monitor does at the end of `--rm`: this program with these arguments.

@@ -102,8 +102,13 @@ pub fn document(store: &Store, stored: &StoredImage) -> Result<Json, Failure> {
 
 /// Where the files of its layers are; nothing of an image that was not unpacked.
 fn graph(store: &Store, stored: &StoredImage) -> Json {
-    let layers = stored.snapshot.iter().flat_map(|snapshot| &snapshot.layers);
-    let mut dirs = layers.rev().map(|id| store.root().join(store.layer_fs(id)));
+    let layers = stored
+        .snapshot
+        .as_ref()
+        .map(|snapshot| &snapshot.layers[..]);
+    let dirs = store.layer_dirs(layers.unwrap_or_default());
+    let dirs = dirs.unwrap_or_default().into_iter().rev();
+    let mut dirs = dirs.map(|dir| store.root().join(dir));
     let mut data = Map::new();
     if let Some(upper) = dirs.next() {
         let lower: Vec<String> = dirs.map(|dir| dir.display().to_string()).collect();
