@@ -47,7 +47,7 @@ pub enum Tier {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NamespaceError {
     /// The kernel refused one.
-    #[error("no user namespace for this user ({cause}): {cure}")]
+    #[error("no user namespace for this user ({}): {cure}", refusal(*cause))]
     Refused {
         /// What it said.
         cause: Errno,
@@ -106,4 +106,12 @@ pub fn is_initial() -> bool {
 pub fn is_admin() -> bool {
     rustix::thread::capabilities(None)
         .is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN))
+}
+
+/// What the kernel means: unshare(2) says that there is no space where a limit is reached.
+fn refusal(cause: Errno) -> String {
+    match cause {
+        Errno(libc::ENOSPC) => "the limit of their number is reached".to_owned(),
+        cause => cause.to_string(),
+    }
 }
