@@ -26,7 +26,7 @@ def call(command, seconds, **more):
 
 def column(text):
     """The first words of a table's lines, without its head."""
-    return [line.split()[0] for line in text.splitlines()[1:] if line.strip()]
+    return [line.split()[0] for line in text.splitlines()[1:] if line and not line[0].isspace()]
 
 
 def parameters(text):

@@ -5,7 +5,7 @@ import os
 import re
 
 NAME = re.compile(r"^(.*[._-])?(dockerfile|containerfile)([._-].*)?$", re.IGNORECASE)
-NOT = re.compile(r"\.(dockerignore|go|md|tmpl|template|j2|jinja2?|ya?ml|json|sh|rs|tsx?|js|in|py|erb|svg|lock|patch)$", re.IGNORECASE)
+NOT = re.compile(r"\.(dockerignore|go|md|tmpl|template|j2|jinja2?|ya?ml|json|sh|rs|tsx?|js|in|py|erb|svg|lock|patch|earth)$", re.IGNORECASE)
 # A template of something is no Dockerfile yet.
 TEMPLATE = re.compile(r"\{\{|\{%|^@[A-Z_]+@|^FROM %%|<%", re.MULTILINE)
 
@@ -69,6 +69,17 @@ class Case:
             for word in words:
                 if elsewhere and not re.search(r"[$\[]", word):
                     yield word
+
+    def unset(self):
+        """NAME=value for what the names of base images need and nothing gives."""
+        lines = self.lines()
+        given = {match.group(1) for line in lines for match in [re.match(r"ARG\s+(\w+)=.", line, re.IGNORECASE)] if match}
+        for line in lines:
+            match = re.match(r"FROM\s+(?:--\S+\s+)*(\S+)", line, re.IGNORECASE)
+            for found in re.finditer(r"([:@]?)(?:\$(\w+)|\$\{(\w+)\})(:?)", match.group(1) if match else ""):
+                name = found.group(2) or found.group(3)
+                if name not in given and not re.match("BUILD|TARGET", name):
+                    yield f"{name}=" + ("1" if found.group(1) else "stand-in" if found.group(4) or found.group(0) != match.group(1) else "stand-in:1")
 
     def directories(self):
         """Where WORKDIR leads."""
