@@ -96,7 +96,8 @@ pub fn ignore(data: &[u8]) {
     assert_eq!(rules.deciding_rule(path).is_some(), excluded, "{path:?}");
     rules.identity();
     let clean = !path.is_empty() && path.split('/').all(|name| !matches!(name, "" | "." | ".."));
-    if clean && !excluded {
+    // Asking for each of very many directories what all above it say is this test's own cost.
+    if clean && !excluded && path.matches('/').count() < 16 {
         for (end, _) in path.match_indices('/') {
             let dir = &path[..end];
             assert!(
