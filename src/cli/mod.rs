@@ -10,6 +10,7 @@ pub mod network;
 pub mod store;
 mod usage;
 pub mod value;
+pub mod volume;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -70,6 +71,8 @@ pub enum Command {
     Image(image::ImageArgs),
     /// Commands about networks
     Network(network::NetworkArgs),
+    /// Commands about volumes
+    Volume(volume::VolumeArgs),
     /// List images
     Images(images::ImagesArgs),
     /// Give an image another name

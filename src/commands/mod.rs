@@ -12,6 +12,7 @@ mod network;
 mod registries;
 mod shell;
 mod store;
+mod volume;
 
 use crate::cli::image::{ImageCommand, ImageInspectArgs};
 use crate::cli::{Cli, Command};
@@ -28,6 +29,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Ps(args) => container::list(&args, &home),
         Command::Container(args) => container::command(args.command, &home),
         Command::Network(args) => network::command(args.command, &home),
+        Command::Volume(args) => volume::command(args.command, &home),
         Command::Image(args) => image(args.command, &home),
         Command::Import(args) => import::run(&args, &home),
         Command::Du(args) => store::du(&args, &home),

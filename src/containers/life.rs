@@ -55,6 +55,19 @@ pub fn prepare(
     };
     let host = &document.host_config;
     let config = &document.config;
+    for device in &host.devices {
+        std::fs::metadata(&device.path_on_host).map_err(|error| {
+            let path = &device.path_on_host;
+            let why = match error.kind() {
+                std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
+                _ => error.to_string(),
+            };
+            Failure::new(
+                Class::Refused,
+                format!("error gathering device information while adding custom device \"{path}\": {why}"),
+            )
+        })?;
+    }
     let (mounts, host_sources) = self::mounts(store, row, document)?;
     let spec = ContainerSpec {
         root: root(store, row, document)?,

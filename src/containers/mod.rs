@@ -24,7 +24,7 @@ pub mod log;
 pub mod mounts;
 mod names;
 pub mod network;
-mod pattern;
+pub mod pattern;
 pub mod ports;
 mod refuse;
 pub mod remove;

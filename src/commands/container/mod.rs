@@ -13,7 +13,7 @@ mod logs;
 mod ls;
 mod pause;
 mod port;
-mod prune;
+pub mod prune;
 mod rename;
 mod restart;
 mod rm;
@@ -79,7 +79,7 @@ fn unfinished(name: &str) -> anyhow::Result<u8> {
 
 /// Does something with each of the things that are named, and prints what it answers; what went
 /// wrong is said afterwards, and the exit code is 1.
-fn each(
+pub fn each(
     texts: &[String],
     mut act: impl FnMut(&str) -> Result<Option<String>, Failure>,
 ) -> anyhow::Result<u8> {
@@ -103,7 +103,7 @@ fn each(
 }
 
 /// Asks before something is removed for ever.
-fn confirmed(warning: &str) -> Result<bool, Failure> {
+pub fn confirmed(warning: &str) -> Result<bool, Failure> {
     crate::output::print(&format!(
         "WARNING! {warning}\nAre you sure you want to continue? [y/N] "
     ))?;
