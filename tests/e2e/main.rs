@@ -10,6 +10,7 @@ mod bad_input;
 mod build;
 mod cache;
 mod check;
+mod containers;
 mod deltas;
 mod disks;
 mod errors;
