@@ -39,7 +39,8 @@ pub fn write(export: &Export<'_>, output: &Output) -> Result<Written, Failure> {
             ArchiveKind::Oci
         };
         let mut destination = Destination::open(output.dest.as_deref())?;
-        let mut writer = BufWriter::with_capacity(1 << 20, &mut destination);
+        // Headers are gathered; content comes in larger parts and is not copied once more.
+        let mut writer = BufWriter::with_capacity(64 << 10, &mut destination);
         let written = save(&mut writer, kind, &images, &store.blobs()).map(|_| ());
         let flushed = writer.flush();
         drop(writer);

@@ -157,7 +157,7 @@ fn pack_layer(
     let name = &id.0;
     let mut made = None;
     blobs.put_with(|file| {
-        let writer = BlobWriter::new(
+        let mut writer = BlobWriter::new(
             Counted {
                 inner: file,
                 cancel,
@@ -167,11 +167,7 @@ fn pack_layer(
             },
             packing.compression,
         );
-        let mut writer = io::BufWriter::with_capacity(1 << 20, writer);
         write_tar(&layer, TarOptions { clamp }, &mut writer)?;
-        let writer = writer
-            .into_inner()
-            .map_err(|error| ImagesError::Pack(error.into_error()))?;
         let (_, blob) = writer.finish().map_err(ImagesError::Pack)?;
         made = Some(blob);
         Ok::<Digest, ImagesError>(blob.digest)

@@ -3,7 +3,7 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, Scope};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -36,27 +36,50 @@ impl ReadAhead {
         cancel: Arc<dyn Fn() -> bool + Send + Sync>,
         source: impl Read + Send + 'static,
     ) -> io::Result<Self> {
+        let (ahead, fill, reuse) = Self::unread(cancel);
+        named()
+            .spawn(move || read_chunks(source, &fill, &reuse))
+            .map(|_| ahead)
+    }
+
+    /// Begins to read a `source` that lives as long as `scope`.
+    pub fn within<'scope>(
+        scope: &'scope Scope<'scope, '_>,
+        source: impl Read + Send + 'scope,
+    ) -> io::Result<Self> {
+        let (ahead, fill, reuse) = Self::unread(Arc::new(|| false));
+        named()
+            .spawn_scoped(scope, move || read_chunks(source, &fill, &reuse))
+            .map(|_| ahead)
+    }
+
+    fn unread(cancel: Arc<dyn Fn() -> bool + Send + Sync>) -> (Self, Fill, Receiver<Vec<u8>>) {
         let (fill, full) = bounded(CHUNKS - 2);
         let (empty, reuse) = bounded(CHUNKS);
-        thread::Builder::new()
-            .name("read-ahead".to_owned())
-            .spawn(move || read_chunks(source, &fill, &reuse))?;
-        Ok(Self {
+        let ahead = Self {
             cancel,
             full,
             empty,
             chunk: Vec::new(),
             position: 0,
             ended: false,
-        })
+        };
+        (ahead, fill, reuse)
     }
+}
+
+/// Where the chunks of a source go.
+type Fill = Sender<io::Result<Vec<u8>>>;
+
+fn named() -> thread::Builder {
+    thread::Builder::new().name("read-ahead".to_owned())
 }
 
 /// Sends chunks until the source ends or fails, or nobody listens. The last thing sent is an
 /// empty chunk or an error: a thread that died is not taken for the end.
 fn read_chunks(
     mut source: impl Read,
-    fill: &Sender<io::Result<Vec<u8>>>,
+    fill: &Fill,
     reuse: &Receiver<Vec<u8>>,
 ) {
     loop {

@@ -1,10 +1,13 @@
 //! Makes a layer's blob in one pass: tar in, compressed bytes out, and the digests of both.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use super::{Compression, Encoder};
 use crate::manifest::Descriptor;
 use crate::{DiffId, Digest, DigestWriter};
+
+/// Bytes that are gathered where nothing is packed.
+const BUFFER: usize = 1 << 20;
 
 /// What was written by a [`BlobWriter`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +32,8 @@ impl Blob {
     }
 }
 
-/// Packs what is written to it into `W`. Digesting goes on in the thread that writes, beside the
-/// packing in rayon's.
+/// Packs what is written to it into `W`, and takes small pieces as well as large ones. Digesting
+/// goes on in threads of its own, beside the packing in rayon's.
 pub struct BlobWriter<W: Write> {
     packer: Packer<W>,
     compression: Compression,
@@ -38,20 +41,19 @@ pub struct BlobWriter<W: Write> {
 
 enum Packer<W: Write> {
     /// Content and blob are the same bytes and are digested once.
-    Uncompressed(DigestWriter<W>),
-    Compressed(Box<DigestWriter<Encoder<DigestWriter<W>>>>),
+    Uncompressed(BufWriter<DigestWriter<W>>),
+    Compressed(Box<Encoder<W>>),
 }
 
 impl<W: Write> BlobWriter<W> {
     /// Writes a blob to `inner`.
     pub fn new(inner: W, compression: Compression) -> Self {
-        let inner = DigestWriter::new(inner);
         let packer = match compression {
-            Compression::Uncompressed => Packer::Uncompressed(inner),
-            _ => Packer::Compressed(Box::new(DigestWriter::new(Encoder::new(
-                inner,
-                compression,
-            )))),
+            Compression::Uncompressed => {
+                let digesting = DigestWriter::new(inner);
+                Packer::Uncompressed(BufWriter::with_capacity(BUFFER, digesting))
+            }
+            _ => Packer::Compressed(Box::new(Encoder::digesting(inner, compression))),
         };
         Self {
             packer,
@@ -64,12 +66,13 @@ impl<W: Write> BlobWriter<W> {
         let (inner, content, content_size, digest, size) = match self.packer {
             Packer::Uncompressed(mut writer) => {
                 writer.flush()?;
+                let writer = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
                 let (inner, digest, size) = writer.finish();
                 (inner, digest, size, digest, size)
             }
             Packer::Compressed(writer) => {
-                let (encoder, content, content_size) = writer.finish();
-                let (inner, digest, size) = encoder.finish()?.finish();
+                let (inner, [(content, content_size), (digest, size)]) =
+                    writer.finish_digesting()?;
                 (inner, content, content_size, digest, size)
             }
         };

@@ -2,22 +2,20 @@
 //! own (a gzip member, a zstd frame), so the bytes depend on content and level alone, never on the
 //! number of threads, how the content was written, or timing.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, Write};
 
 use crossbeam_channel::{Receiver, bounded};
-use libdeflater::{CompressionLvl, Compressor as Deflate};
-use zstd::bulk::Compressor as Zstd;
 
 use super::Compression;
+use super::aside::Aside;
+use super::piece::{Packed, pack};
+use crate::Digest;
 
 const GZIP_PIECE: usize = 1 << 20;
 const ZSTD_PIECE: usize = 4 << 20;
-/// libdeflate's level for each of zlib's: one that packs about as small, in much less time. For
-/// the default, 6: 512 MiB of a tar of /usr become 2.33 times smaller in 5.2 s of processor time,
-/// with `gzip -6` 2.32 times in 17.9 s.
-const LIBDEFLATE_LEVEL: [i32; 10] = [0, 1, 1, 2, 3, 4, 5, 6, 8, 9];
+/// Pieces in memory at most, on however many cores.
+const MOST_PACKING: usize = 14;
 
 /// Packs what is written to it into `inner`. Call [`Encoder::finish`]: dropping it loses the end.
 ///
@@ -34,18 +32,20 @@ pub struct Encoder<W: Write> {
     /// Buffers to use again.
     spare: Vec<Packed>,
     wrote_any: bool,
+    digests: Option<Digests>,
 }
 
-/// A piece of content and what became of it.
+/// Digests of both sides.
 #[derive(Default)]
-struct Packed {
-    content: Vec<u8>,
-    packed: Vec<u8>,
+struct Digests {
+    content: Aside,
+    packed: Aside,
 }
 
 impl<W: Write> Encoder<W> {
-    /// Packs into `inner`. At most three pieces more than rayon has threads are in memory, each
-    /// twice (as it was and packed): 10 MiB (gzip) or 40 MiB (zstd) on two cores.
+    /// Packs into `inner`. At most three pieces more than rayon has threads are in memory, and 15
+    /// on however many, each twice (as it was and packed): 10 MiB (gzip) or 40 MiB (zstd) on two
+    /// cores.
     pub fn new(inner: W, compression: Compression) -> Self {
         let piece_size = match compression {
             Compression::Uncompressed => 0,
@@ -58,39 +58,61 @@ impl<W: Write> Encoder<W> {
             piece_size,
             piece: Vec::with_capacity(piece_size),
             packing: VecDeque::new(),
-            most_packing: rayon::current_num_threads() + 2,
+            most_packing: (rayon::current_num_threads() + 2).min(MOST_PACKING),
             spare: Vec::new(),
             wrote_any: false,
+            digests: None,
+        }
+    }
+
+    /// The same, and digests both sides beside it.
+    pub(super) fn digesting(inner: W, compression: Compression) -> Self {
+        Self {
+            digests: Some(Digests::default()),
+            ..Self::new(inner, compression)
         }
     }
 
     /// Packs what is left and returns the writer.
     pub fn finish(mut self) -> io::Result<W> {
+        self.end()?;
+        Ok(self.inner)
+    }
+
+    /// Packs what is left and returns the writer; digests and sizes of the content, and of what
+    /// was written.
+    pub(super) fn finish_digesting(mut self) -> io::Result<(W, [(Digest, u64); 2])> {
+        self.end()?;
+        let digests = self.digests.unwrap_or_default();
+        let both = [digests.content.finish(), digests.packed.finish()];
+        Ok((self.inner, both))
+    }
+
+    fn end(&mut self) -> io::Result<()> {
         if self.piece_size > 0 && (!self.piece.is_empty() || !self.wrote_any) {
             self.pack_piece()?;
         }
         while !self.packing.is_empty() {
             self.write_oldest()?;
         }
-        self.inner.flush()?;
-        Ok(self.inner)
+        self.inner.flush()
     }
 
     /// Hands the current piece over and starts an empty one.
     fn pack_piece(&mut self) -> io::Result<()> {
         self.wrote_any = true;
         let mut packed = self.spare.pop().unwrap_or_default();
-        packed.content.clear();
-        std::mem::swap(&mut packed.content, &mut self.piece);
-        if self.piece.capacity() < self.piece_size {
-            self.piece.reserve_exact(self.piece_size);
+        let next = std::mem::take(packed.content_to_fill());
+        *packed.content_to_fill() = std::mem::replace(&mut self.piece, next);
+        self.piece.clear();
+        self.piece.reserve_exact(self.piece_size);
+        if let Some(digests) = &mut self.digests {
+            digests.content.add(&packed.content);
         }
         let compression = self.compression;
         if rayon::current_thread_index().is_some() {
             pack(compression, &mut packed)?;
-            self.inner.write_all(&packed.packed)?;
-            self.spare.push(packed);
-            return Ok(());
+            return self.put(packed);
         }
         if self.packing.len() >= self.most_packing {
             self.write_oldest()?;
@@ -119,6 +141,13 @@ impl<W: Write> Encoder<W> {
         let packed = oldest
             .recv()
             .map_err(|_| io::Error::other("a thread that compressed is gone"))??;
+        self.put(packed)
+    }
+
+    fn put(&mut self, packed: Packed) -> io::Result<()> {
+        if let Some(digests) = &mut self.digests {
+            digests.packed.add(&packed.packed);
+        }
         self.inner.write_all(&packed.packed)?;
         self.spare.push(packed);
         Ok(())
@@ -143,64 +172,4 @@ impl<W: Write> Write for Encoder<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
     }
-}
-
-thread_local! {
-    /// The compressors that this thread used last: making one costs more than a small piece.
-    static DEFLATE: RefCell<Option<(i32, Deflate)>> = const { RefCell::new(None) };
-    static ZSTD: RefCell<Option<(i32, Zstd<'static>)>> = const { RefCell::new(None) };
-}
-
-fn pack(compression: Compression, piece: &mut Packed) -> io::Result<()> {
-    match compression {
-        Compression::Uncompressed => {
-            piece.packed.clone_from(&piece.content);
-            Ok(())
-        }
-        Compression::Gzip { level } => {
-            let level = LIBDEFLATE_LEVEL[usize::from(level).min(LIBDEFLATE_LEVEL.len() - 1)];
-            DEFLATE.with_borrow_mut(|kept| gzip(kept, level, piece))
-        }
-        Compression::Zstd { level } => {
-            ZSTD.with_borrow_mut(|kept| zstd_frame(kept, i32::from(level), piece))
-        }
-    }
-}
-
-fn gzip(kept: &mut Option<(i32, Deflate)>, level: i32, piece: &mut Packed) -> io::Result<()> {
-    if kept.as_ref().is_none_or(|(made_for, _)| *made_for != level) {
-        let level_of = CompressionLvl::new(level)
-            .map_err(|_| io::Error::other("libdeflate has no such level"))?;
-        *kept = Some((level, Deflate::new(level_of)));
-    }
-    let Some((_, deflate)) = kept else {
-        return Err(io::Error::other("no compressor"));
-    };
-    piece
-        .packed
-        .resize(deflate.gzip_compress_bound(piece.content.len()), 0);
-    let size = deflate
-        .gzip_compress(&piece.content, &mut piece.packed)
-        .map_err(io::Error::other)?;
-    piece.packed.truncate(size);
-    Ok(())
-}
-
-fn zstd_frame(
-    kept: &mut Option<(i32, Zstd<'static>)>,
-    level: i32,
-    piece: &mut Packed,
-) -> io::Result<()> {
-    if kept.as_ref().is_none_or(|(made_for, _)| *made_for != level) {
-        *kept = Some((level, Zstd::new(level)?));
-    }
-    let Some((_, compressor)) = kept else {
-        return Err(io::Error::other("no compressor"));
-    };
-    piece.packed.clear();
-    piece
-        .packed
-        .reserve(zstd::zstd_safe::compress_bound(piece.content.len()));
-    compressor.compress_to_buffer(&piece.content, &mut piece.packed)?;
-    Ok(())
 }

@@ -6,9 +6,12 @@
 //! - [`ReadAhead`]: moves a stream's producer to a thread of its own
 
 mod ahead;
+mod aside;
 mod blob;
 mod decoder;
+mod deflate;
 mod encoder;
+mod piece;
 
 use crate::manifest::Container;
 
@@ -24,13 +27,13 @@ pub enum Compression {
     Uncompressed,
     /// gzip, in members of 1 MiB of content.
     Gzip {
-        /// 0 (stored) to 9, on zlib's scale.
-        level: u8,
+        /// 0 (stored) to 9, on zlib's scale; none leaves the way to the content.
+        level: Option<u8>,
     },
     /// zstd, in frames of 4 MiB of content.
     Zstd {
-        /// 1 to 22.
-        level: u8,
+        /// 1 to 22; none is about as small as 3, and faster.
+        level: Option<u8>,
     },
 }
 
@@ -59,10 +62,10 @@ impl Default for Compression {
 }
 
 impl Compression {
-    /// gzip as small as Go's default: what registries and engines expect.
-    pub const GZIP: Self = Self::Gzip { level: 6 };
-    /// zstd at its own default.
-    pub const ZSTD: Self = Self::Zstd { level: 3 };
+    /// gzip about as small as Go's default, what registries and engines expect.
+    pub const GZIP: Self = Self::Gzip { level: None };
+    /// zstd about as small as its own default.
+    pub const ZSTD: Self = Self::Zstd { level: None };
 
     /// The compression that `compression=NAME,compression-level=LEVEL` of an output means.
     pub fn named(name: &str, level: Option<i64>) -> Result<Self, CompressionError> {
@@ -71,6 +74,7 @@ impl Compression {
             Some(level) => u8::try_from(level)
                 .ok()
                 .filter(|l| *l <= most && (*l > 0 || name == "gzip"))
+                .map(Some)
                 .map(|level| match default {
                     Self::Zstd { .. } => Self::Zstd { level },
                     _ => Self::Gzip { level },

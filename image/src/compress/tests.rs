@@ -38,10 +38,12 @@ fn pack(bytes: &[u8], compression: Compression, step: usize) -> (Vec<u8>, Blob) 
 
 const GZIP_PIECE: usize = 1 << 20;
 
-const ALL: [Compression; 4] = [
+const ALL: [Compression; 6] = [
     Compression::Uncompressed,
     Compression::GZIP,
-    Compression::Gzip { level: 0 },
+    Compression::Gzip { level: Some(6) },
+    Compression::Zstd { level: Some(3) },
+    Compression::Gzip { level: Some(0) },
     Compression::ZSTD,
 ];
 
@@ -158,8 +160,8 @@ fn formats_are_told_by_their_first_bytes() {
 fn compressions_are_named() {
     for (name, level, expected) in [
         ("gzip", None, Ok(Compression::GZIP)),
-        ("gzip", Some(0), Ok(Compression::Gzip { level: 0 })),
-        ("zstd", Some(22), Ok(Compression::Zstd { level: 22 })),
+        ("gzip", Some(0), Ok(Compression::Gzip { level: Some(0) })),
+        ("zstd", Some(22), Ok(Compression::Zstd { level: Some(22) })),
         ("uncompressed", None, Ok(Compression::Uncompressed)),
     ] {
         assert_eq!(Compression::named(name, level), expected);
@@ -215,7 +217,7 @@ fn a_source_that_hangs_can_be_cancelled() {
 
 proptest! {
     #[test]
-    fn damaged_streams_are_answered(seed in any::<u64>(), at in any::<prop::sample::Index>(), value in any::<u8>(), which in 1..4_usize) {
+    fn damaged_streams_are_answered(seed in any::<u64>(), at in any::<prop::sample::Index>(), value in any::<u8>(), which in 1..6_usize) {
         let mut packed = pack(&content(2000, seed), ALL[which], 2000).0;
         let at = at.index(packed.len());
         packed[at] = value;

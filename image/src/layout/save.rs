@@ -6,8 +6,12 @@ use std::io::Write;
 use super::docker::{DockerImage, MANIFEST_FILE, REPOSITORIES_FILE, Repositories};
 use super::{INDEX_FILE, LAYOUT_FILE, LayoutError, NamedImage, entries, index_json, marker};
 use crate::blob::{BlobError, BlobSource, Verifier, reachable, read_document};
+use crate::compress::ReadAhead;
 use crate::manifest::{Descriptor, Document, Manifest};
 use crate::tar::{Entry, Kind, Writer};
+
+/// Size of a blob from which on a thread of its own reads it, in bytes.
+const LARGE: u64 = 4 << 20;
 
 /// Who is to read an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,12 +69,33 @@ pub fn save<W: Write>(
                 tar.append(&file(path, bytes.len() as u64), &mut bytes.as_slice())?;
             }
             Member::Blob(blob) => {
-                let mut from = Verifier::new(source.open(&blob.digest)?, blob.digest, blob.size);
-                tar.append(&file(path, blob.size), &mut from)?;
+                append_blob(&mut tar, &file(path, blob.size), &blob, source)?;
             }
         }
     }
     Ok(tar.finish()?)
+}
+
+/// Appends a blob; a large one is read and verified in a thread, beside the writing.
+fn append_blob<W: Write>(
+    tar: &mut Writer<W>,
+    entry: &Entry,
+    blob: &Descriptor,
+    source: &(impl BlobSource + ?Sized),
+) -> Result<(), LayoutError> {
+    let open = || {
+        let from = source.open(&blob.digest)?;
+        Ok::<_, LayoutError>(Verifier::new(from, blob.digest, blob.size))
+    };
+    let mut from = open()?;
+    if blob.size < LARGE {
+        return Ok(tar.append(entry, &mut from)?);
+    }
+    std::thread::scope(|scope| match ReadAhead::within(scope, from) {
+        Ok(mut ahead) => Ok(tar.append(entry, &mut ahead)?),
+        // No more threads can be had.
+        Err(_) => Ok(tar.append(entry, &mut open()?)?),
+    })
 }
 
 fn file(path: String, size: u64) -> Entry {
