@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::selector::{Purpose, Selector};
 
 /// One step. Which inputs a vertex of it has is said at each variant.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Op {
     /// The empty file system. No inputs.
     Scratch,
@@ -75,7 +75,7 @@ impl Op {
 }
 
 /// An image whose configuration has been read already.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ImageOp {
     /// Its name as shown to people, with registry and tag.
     pub reference: String,
@@ -90,7 +90,7 @@ pub struct ImageOp {
 }
 
 /// Where an image's blobs are to be had.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ImageOrigin {
     /// In the store's own blobs.
     Store,
@@ -101,14 +101,14 @@ pub enum ImageOrigin {
 }
 
 /// A directory of the user's, by the name it has in this build (`context` is the main one).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ContextOp {
     /// `context`, or the name given to `--build-context`.
     pub name: String,
 }
 
 /// A file behind a URL.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct HttpOp {
     /// Where.
     pub url: String,
@@ -119,7 +119,7 @@ pub struct HttpOp {
 }
 
 /// A commit of a repository.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct GitOp {
     /// The remote, without fragment and query.
     pub url: String,
@@ -138,7 +138,7 @@ pub struct GitOp {
 }
 
 /// A process in a container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ExecOp {
     /// Program and arguments, the shell included.
     pub args: Vec<String>,
@@ -175,7 +175,7 @@ pub struct ExecOp {
 }
 
 /// One variable of a step's environment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct EnvVar {
     /// Its name.
     pub name: String,
@@ -186,7 +186,7 @@ pub struct EnvVar {
 }
 
 /// Which instruction set a variable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum EnvOrigin {
     Arg,
@@ -195,7 +195,7 @@ pub enum EnvOrigin {
 }
 
 /// Network of a RUN.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum NetworkMode {
     /// What the builder gives every RUN.
     Default,
@@ -206,7 +206,7 @@ pub enum NetworkMode {
 }
 
 /// Privileges of a RUN.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum SecurityMode {
     /// The default isolation.
     Sandbox,
@@ -215,7 +215,7 @@ pub enum SecurityMode {
 }
 
 /// One `RUN --mount`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ExecMount {
     /// Where, absolute.
     pub target: String,
@@ -226,7 +226,7 @@ pub struct ExecMount {
 }
 
 /// What a `RUN --mount` brings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum MountKind {
     /// Files of an input; writes are thrown away after the step.
     Bind {
@@ -290,7 +290,7 @@ pub enum MountKind {
 }
 
 /// What concurrent users of a cache mount see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Sharing {
     /// The same directory.
     Shared,
@@ -301,7 +301,7 @@ pub enum Sharing {
 }
 
 /// A file whose content stands in the Dockerfile.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct InlineFile {
     /// Its name.
     pub name: String,
@@ -310,7 +310,7 @@ pub struct InlineFile {
 }
 
 /// COPY and ADD.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CopyOp {
     /// In the order written.
     pub sources: Vec<CopySource>,
@@ -328,7 +328,7 @@ pub struct CopyOp {
 }
 
 /// One source of a COPY or ADD.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum CopySource {
     /// Files of an input.
     Files {
@@ -344,7 +344,7 @@ pub enum CopySource {
 }
 
 /// What ADD does with a source that is an archive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Unpack {
     /// Copies it: COPY, `--unpack=false`, and ADD of a URL.
     Never,
@@ -353,7 +353,7 @@ pub enum Unpack {
 }
 
 /// A change of mode bits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ModeChange {
     /// Exactly these, at most 07777.
     Octal(u32),
@@ -362,7 +362,7 @@ pub enum ModeChange {
 }
 
 /// WORKDIR.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MakeDirOp {
     /// Where, absolute; parents are made too.
     pub path: String,

@@ -1,0 +1,92 @@
+//! What it costs to read a Dockerfile: instructions to a plan, and any bytes to errors.
+
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use frontend::plan::{ImageName, ImageResolver, ResolveError, ResolvedImage};
+use frontend::{PlanRequest, parse, plan};
+use image::{Digest, ImageConfig, Platform};
+use solver::op::{ImageOrigin, Op};
+
+/// Knows every image: it is empty.
+struct Anything;
+
+impl ImageResolver for Anything {
+    fn modified(&self, _: &Op) -> Result<Option<i64>, ResolveError> {
+        Ok(None)
+    }
+
+    fn resolve(&self, name: &ImageName, _: &Platform) -> Result<ResolvedImage, ResolveError> {
+        Ok(ResolvedImage {
+            reference: name.text().to_owned(),
+            origin: ImageOrigin::Store,
+            manifest: Digest::of(name.text().as_bytes()),
+            config: ImageConfig {
+                architecture: "amd64".to_owned(),
+                os: "linux".to_owned(),
+                ..ImageConfig::default()
+            },
+        })
+    }
+}
+
+fn request() -> PlanRequest {
+    PlanRequest {
+        now: "2026-01-02T03:04:05Z".to_owned(),
+        platforms: vec![Platform::new("linux", "amd64", "")],
+        ..PlanRequest::default()
+    }
+}
+
+fn instructions(kind: impl Fn(usize) -> String) -> String {
+    let all = (0..10_000).map(|n| kind(n) + "\n");
+    "FROM base\n".to_owned() + &all.collect::<String>()
+}
+
+/// The same bytes every time.
+fn noise(size: usize) -> String {
+    let mut state = 1_u64;
+    let mut text = String::with_capacity(size);
+    while text.len() < size {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        text.push(char::from((state >> 33) as u8 & 0x7f));
+    }
+    text
+}
+
+fn benches(criterion: &mut Criterion) {
+    let runs = instructions(|n| format!("RUN echo {n} > /f{n}"));
+    let labels = instructions(|n| format!("LABEL key{n}=value"));
+    for (name, text) in [("10,000 RUN", &runs), ("10,000 LABEL", &labels)] {
+        criterion.bench_function(&format!("parse {name}"), |bencher| {
+            bencher.iter_with_large_drop(|| parse(text).expect("it is right"));
+        });
+        let dockerfile = parse(text).expect("it is right");
+        criterion.bench_function(&format!("plan {name}"), |bencher| {
+            bencher.iter_with_large_drop(|| {
+                plan(&dockerfile, &request(), &Anything).expect("it is right")
+            });
+        });
+    }
+    let megabyte = 1 << 20;
+    for (name, text) in [
+        ("noise", noise(megabyte)),
+        ("line ends", "\n".repeat(megabyte)),
+        ("continuations", "RUN a \\\n".repeat(megabyte / 8)),
+        ("one letter", "a".repeat(megabyte)),
+        ("variables", format!("FROM a\nENV A={}", "${A:-".repeat(megabyte / 5))),
+        ("flags", format!("FROM a\nRUN {}", "--a=b ".repeat(megabyte / 6))),
+        ("heredocs", format!("FROM a\nRUN {}", "<<E ".repeat(megabyte / 4))),
+        ("brackets", format!("FROM a\nCMD {}", "[".repeat(megabyte))),
+        ("labels", format!("FROM a\nLABEL {}", "a=b ".repeat(megabyte / 4))),
+    ] {
+        criterion.bench_function(&format!("parse 1 MiB of {name}"), |bencher| {
+            bencher.iter_batched(|| (), |()| parse(&text), BatchSize::PerIteration);
+        });
+    }
+}
+
+criterion_group! {
+    name = reading;
+    config = Criterion::default().sample_size(10);
+    targets = benches
+}
+criterion_main!(reading);
