@@ -6,7 +6,7 @@
 //! are opened close-on-exec, and rbuild does not fork).
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, TryLockError};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -20,6 +20,11 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// A write-ahead log above this many bytes is folded into the database when its last user closes it;
 /// below, the next opening reads it in less time than the two flushes take.
 const LARGE_LOG: u64 = 512 * 1024;
+
+/// Pages of the write-ahead log from which on a commit tries to fold it, 32 MiB. Each try flushes
+/// the log, even where a reader stands in the way; at SQLite's own 1,000 a build of 2,000 steps
+/// flushed 740 times.
+const FOLD_PAGES: i64 = 8192;
 
 /// The tables, one text for each version; a new one is appended, an old one never changed.
 const MIGRATIONS: [&str; 5] = [
@@ -35,6 +40,9 @@ const MIGRATIONS: [&str; 5] = [
 pub struct Database {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
+    /// The turn to write, among the threads of this process: SQLite would let each sleep up to a
+    /// tenth of a second before it looks again. Other processes' writers are waited for so.
+    turn: Mutex<()>,
 }
 
 impl Database {
@@ -44,6 +52,7 @@ impl Database {
         let database = Self {
             path,
             idle: Mutex::default(),
+            turn: Mutex::default(),
         };
         let mut connection = database.connect()?;
         database.migrate(&mut connection)?;
@@ -65,13 +74,15 @@ impl Database {
         result.map_err(self.error(action))
     }
 
-    /// Runs `write` in one write transaction, which nothing of is kept if it fails.
+    /// Runs `write` in one write transaction, which nothing of is kept if it fails. `write` must not
+    /// write through another.
     pub fn write<T>(
         &self,
         action: &'static str,
         write: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let mut connection = self.take()?;
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let result = (|| {
             let transaction = connection
                 .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -80,16 +91,22 @@ impl Database {
             transaction.commit().map_err(self.error(action))?;
             Ok(value)
         })();
+        drop(turn);
         self.give_back(connection);
         result
     }
 
-    /// As [`write`](Self::write), but gives up at once, with none, when another process writes.
+    /// As [`write`](Self::write), but gives up at once, with none, when somebody else writes.
     pub fn try_write<T>(
         &self,
         action: &'static str,
         write: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
+        let turn = match self.turn.try_lock() {
+            Ok(turn) => turn,
+            Err(TryLockError::Poisoned(turn)) => turn.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(None),
+        };
         let mut connection = self.take()?;
         let result = (|| {
             connection
@@ -107,6 +124,7 @@ impl Database {
             }
             Ok(Some(value))
         })();
+        drop(turn);
         // A connection whose timeout cannot be set back is not used again.
         if connection.busy_timeout(PATIENCE).is_ok() {
             self.give_back(connection);
@@ -161,6 +179,7 @@ impl Database {
             connection.busy_timeout(PATIENCE)?;
             connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
             connection.pragma_update(None, "synchronous", "normal")?;
+            connection.pragma_update_and_check(None, "wal_autocheckpoint", FOLD_PAGES, |_| Ok(()))?;
             // Folding the log costs two flushes; `drop` decides whether it is worth them.
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
             connection.set_prepared_statement_cache_capacity(64);
