@@ -13,7 +13,7 @@ use solver::schedule::{Options, Solution, SolveError, solve};
 use solver::{CacheKey, Cancel, EventSink, Op, VertexId};
 
 use crate::images::Dated;
-use crate::progress::Progress;
+use crate::progress::{Kind, Progress};
 use crate::project::{Filter, Project, ignore_of};
 use crate::report::{Class, Failure, Source};
 use crate::request::Request;
@@ -82,7 +82,11 @@ pub fn build(project: &Project, request: &Request, tools: &Tools<'_>) -> Result<
 
     let named = |(id, vertex): (VertexId, &solver::Vertex)| {
         let shown = !matches!(vertex.op, Op::Scratch | Op::Merge | Op::Context(_));
-        shown.then(|| (id, vertex.meta.name.clone()))
+        let kind = match vertex.op {
+            Op::Image(_) => Kind::Image,
+            _ => Kind::Instruction,
+        };
+        shown.then(|| (id, kind, vertex.meta.name.clone()))
     };
     tools.progress.expect(plan.graph.iter().filter_map(named));
     if uses_host_network(&plan) {

@@ -179,7 +179,8 @@ impl Database {
             connection.busy_timeout(PATIENCE)?;
             connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
             connection.pragma_update(None, "synchronous", "normal")?;
-            connection.pragma_update_and_check(None, "wal_autocheckpoint", FOLD_PAGES, |_| Ok(()))?;
+            connection
+                .pragma_update_and_check(None, "wal_autocheckpoint", FOLD_PAGES, |_| Ok(()))?;
             // Folding the log costs two flushes; `drop` decides whether it is worth them.
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
             connection.set_prepared_statement_cache_capacity(64);

@@ -46,7 +46,9 @@ fn noise(size: usize) -> String {
     let mut state = 1_u64;
     let mut text = String::with_capacity(size);
     while text.len() < size {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         text.push(char::from((state >> 33) as u8 & 0x7f));
     }
     text
@@ -72,11 +74,23 @@ fn benches(criterion: &mut Criterion) {
         ("line ends", "\n".repeat(megabyte)),
         ("continuations", "RUN a \\\n".repeat(megabyte / 8)),
         ("one letter", "a".repeat(megabyte)),
-        ("variables", format!("FROM a\nENV A={}", "${A:-".repeat(megabyte / 5))),
-        ("flags", format!("FROM a\nRUN {}", "--a=b ".repeat(megabyte / 6))),
-        ("heredocs", format!("FROM a\nRUN {}", "<<E ".repeat(megabyte / 4))),
+        (
+            "variables",
+            format!("FROM a\nENV A={}", "${A:-".repeat(megabyte / 5)),
+        ),
+        (
+            "flags",
+            format!("FROM a\nRUN {}", "--a=b ".repeat(megabyte / 6)),
+        ),
+        (
+            "heredocs",
+            format!("FROM a\nRUN {}", "<<E ".repeat(megabyte / 4)),
+        ),
         ("brackets", format!("FROM a\nCMD {}", "[".repeat(megabyte))),
-        ("labels", format!("FROM a\nLABEL {}", "a=b ".repeat(megabyte / 4))),
+        (
+            "labels",
+            format!("FROM a\nLABEL {}", "a=b ".repeat(megabyte / 4)),
+        ),
     ] {
         criterion.bench_function(&format!("parse 1 MiB of {name}"), |bencher| {
             bencher.iter_batched(|| (), |()| parse(&text), BatchSize::PerIteration);

@@ -11,7 +11,7 @@ use solver::schedule::{Options, solve};
 use solver::{Cancel, Graph, Op, Vertex, VertexMeta};
 
 use super::{Images, ImagesError};
-use crate::progress::Progress;
+use crate::progress::{Kind, Progress};
 use crate::report::{Class, Failure};
 
 /// Whether layers of an image must be fetched or unpacked.
@@ -79,7 +79,7 @@ pub fn snapshot(
     });
     if is_missing(images, image).map_err(|error| crate::home::store_failure(&error))? {
         // Fetching takes time; finding what is there is not worth a line.
-        progress.expect([(vertex, format!("[image] {name}"))]);
+        progress.expect([(vertex, Kind::Task, format!("[image] {name}"))]);
     }
     let executor = Executor::new(ExecutorOptions {
         store: images.store.clone(),

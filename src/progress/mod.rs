@@ -14,7 +14,7 @@ use solver::{Event, EventSink, VertexId};
 
 use crate::cli::build::Progress as Mode;
 pub use json::to_value;
-pub use steps::{Outcome, Steps, bytes};
+pub use steps::{Kind, Outcome, Steps, bytes};
 
 /// Shows events to people or programs.
 trait View: Send {
@@ -70,10 +70,10 @@ impl Progress {
     }
 
     /// Names the steps to come, in the order in which they are numbered.
-    pub fn expect(&self, steps: impl IntoIterator<Item = (VertexId, String)>) {
+    pub fn expect(&self, steps: impl IntoIterator<Item = (VertexId, Kind, String)>) {
         let mut shared = self.lock();
-        for (id, name) in steps {
-            shared.steps.expect(id, name);
+        for (id, kind, name) in steps {
+            shared.steps.expect(id, kind, name);
         }
     }
 
@@ -86,7 +86,7 @@ impl Progress {
     pub fn task(&self, name: impl Into<String>) -> Task {
         let mut shared = self.lock();
         let id = shared.steps.new_id();
-        shared.steps.expect_task(id, name.into());
+        shared.steps.expect(id, Kind::Task, name.into());
         drop(shared);
         self.event(Event::Started { vertex: id });
         Task {

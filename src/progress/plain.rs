@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 use std::io::Write;
+use std::time::Duration;
 
 use solver::Event;
 
-use super::steps::{Outcome, Steps, bytes, clean, seconds};
+use super::steps::{Kind, Outcome, Steps, bytes, clean, seconds};
 
 /// Writes plain lines.
 pub struct Plain<W> {
@@ -65,6 +66,9 @@ impl<W: Write + Send> super::View for Plain<W> {
                 let rest = rest.to_vec();
                 self.partial.insert(number, rest);
             }
+            Event::CacheHit { .. } if step.kind == Kind::Image => {
+                self.line(&format!("#{number} DONE {}", seconds(Duration::ZERO)));
+            }
             Event::CacheHit { .. } => self.line(&format!("#{number} CACHED")),
             Event::Done { elapsed, .. } => {
                 self.flush_partial(number, &at);
@@ -104,8 +108,8 @@ pub fn summary(steps: &Steps) -> Option<String> {
     if !steps.are_of_a_build() {
         return None;
     }
-    let ran = steps.count(|outcome| matches!(outcome, Outcome::Done(_)));
-    let cached = steps.count(|outcome| matches!(outcome, Outcome::Cached(_)));
+    let ran = steps.count_instructions(|outcome| matches!(outcome, Outcome::Done(_)));
+    let cached = steps.count_instructions(|outcome| matches!(outcome, Outcome::Cached(_)));
     let failed = steps.count(|outcome| matches!(outcome, Outcome::Failed(_)));
     let mut parts = vec![format!("{cached} cached"), format!("{ran} ran")];
     if failed > 0 {
@@ -119,14 +123,45 @@ pub fn summary(steps: &Steps) -> Option<String> {
 mod tests {
     use super::*;
     use crate::progress::View;
-    use solver::LogStream;
-    use std::time::Duration;
+    use solver::{HitOrigin, LogStream, VertexId};
+
+    #[test]
+    fn an_image_on_hand_is_no_cached_result() {
+        let mut steps = Steps::default();
+        let image = VertexId([1; 32]);
+        let step = VertexId([2; 32]);
+        steps.expect(image, Kind::Image, "[1/2] FROM base".to_owned());
+        steps.expect(step, Kind::Instruction, "[2/2] RUN make".to_owned());
+        let mut out = Vec::new();
+        let mut plain = Plain::new(&mut out);
+        for vertex in [image, step] {
+            let event = Event::CacheHit {
+                vertex,
+                origin: HitOrigin::Definition,
+            };
+            let index = steps.update(&event).unwrap();
+            plain.event(&steps, index, &event);
+        }
+        plain.finish(&steps);
+        let text = String::from_utf8(out).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines[..4],
+            [
+                "#1 [1/2] FROM base",
+                "#1 DONE 0.0s",
+                "#2 [2/2] RUN make",
+                "#2 CACHED"
+            ]
+        );
+        assert!(lines[4].starts_with("1 cached, 0 ran in "), "{text}");
+    }
 
     #[test]
     fn a_step_is_announced_once_and_its_last_line_is_not_lost() {
         let mut steps = Steps::default();
         let vertex = steps.new_id();
-        steps.expect(vertex, "[1/1] RUN make".to_owned());
+        steps.expect(vertex, Kind::Instruction, "[1/1] RUN make".to_owned());
         let mut out = Vec::new();
         let mut plain = Plain::new(&mut out);
         for event in [

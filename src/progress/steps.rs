@@ -19,10 +19,10 @@ pub struct Steps {
 pub struct Step {
     /// From 1.
     pub number: usize,
-    /// Whether it is none, only shown like one: a pull, an export.
-    pub is_task: bool,
     /// As shown.
     pub name: String,
+    /// What it is.
+    pub kind: Kind,
     /// What became of it.
     pub outcome: Outcome,
     /// When it began to run.
@@ -35,6 +35,17 @@ pub struct Step {
     pub items: Vec<(String, u64, u64)>,
     /// What it wrote after its last line end.
     partial: Vec<u8>,
+}
+
+/// What a step is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// An instruction, which runs or is cached.
+    Instruction,
+    /// An image to build on, which is fetched or on hand: neither ran nor is a result cached.
+    Image,
+    /// Something that is only shown like a step.
+    Task,
 }
 
 /// What became of a step.
@@ -74,21 +85,12 @@ impl Default for Steps {
 
 impl Steps {
     /// Adds a step that is not there yet.
-    pub fn expect(&mut self, id: VertexId, name: String) -> usize {
-        self.add(id, name, false)
-    }
-
-    /// Adds something that is shown like a step.
-    pub fn expect_task(&mut self, id: VertexId, name: String) -> usize {
-        self.add(id, name, true)
-    }
-
-    fn add(&mut self, id: VertexId, name: String, is_task: bool) -> usize {
+    pub fn expect(&mut self, id: VertexId, kind: Kind, name: String) -> usize {
         *self.by_id.entry(id).or_insert_with(|| {
             self.steps.push(Step {
                 number: self.steps.len() + 1,
-                is_task,
                 name,
+                kind,
                 outcome: Outcome::Pending,
                 started: None,
                 reason: None,
@@ -130,13 +132,20 @@ impl Steps {
 
     /// Number of the build's steps with such an outcome.
     pub fn count(&self, which: impl Fn(&Outcome) -> bool) -> usize {
-        let ours = self.steps.iter().filter(|step| !step.is_task);
+        let ours = self.steps.iter().filter(|step| step.kind != Kind::Task);
         ours.filter(|step| which(&step.outcome)).count()
     }
 
     /// Whether steps of a build are among them, and not only what is shown like one.
     pub fn are_of_a_build(&self) -> bool {
-        self.steps.iter().any(|step| !step.is_task)
+        self.steps.iter().any(|step| step.kind != Kind::Task)
+    }
+
+    /// How many instructions came to an outcome.
+    pub fn count_instructions(&self, which: impl Fn(&Outcome) -> bool) -> usize {
+        let instructions = self.steps.iter();
+        let of_kind = instructions.filter(|step| step.kind == Kind::Instruction);
+        of_kind.filter(|step| which(&step.outcome)).count()
     }
 
     /// Takes in an event and says whose it is; none for a vertex that is not shown.
@@ -154,6 +163,9 @@ impl Steps {
             Event::Progress {
                 item, done, total, ..
             } => step.advance(item, *done, *total),
+            Event::CacheHit { .. } if step.kind == Kind::Image => {
+                step.outcome = Outcome::Done(Duration::ZERO);
+            }
             Event::CacheHit { origin, .. } => step.outcome = Outcome::Cached(*origin),
             Event::Done { elapsed, .. } => step.outcome = Outcome::Done(*elapsed),
             Event::Failed { message, .. } => step.outcome = Outcome::Failed(message.clone()),
@@ -294,7 +306,7 @@ mod tests {
     fn output_is_cut_into_lines_wherever_it_was_cut_before() {
         let mut steps = Steps::default();
         let vertex = steps.new_id();
-        steps.expect(vertex, String::new());
+        steps.expect(vertex, Kind::Task, String::new());
         for data in ["a", "b\nc\n", "d"] {
             steps.update(&Event::Log {
                 vertex,

@@ -140,7 +140,7 @@ fn head(steps: &Steps) -> String {
             Outcome::Pending | Outcome::Running | Outcome::Waiting(_)
         )
     });
-    let cached = steps.count(|outcome| matches!(outcome, Outcome::Cached(_)));
+    let cached = steps.count_instructions(|outcome| matches!(outcome, Outcome::Cached(_)));
     let all = steps.count(|_| true);
     format!(
         "building {}  {ended}/{all} steps, {cached} cached",

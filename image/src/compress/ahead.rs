@@ -77,11 +77,7 @@ fn named() -> thread::Builder {
 
 /// Sends chunks until the source ends or fails, or nobody listens. The last thing sent is an
 /// empty chunk or an error: a thread that died is not taken for the end.
-fn read_chunks(
-    mut source: impl Read,
-    fill: &Fill,
-    reuse: &Receiver<Vec<u8>>,
-) {
+fn read_chunks(mut source: impl Read, fill: &Fill, reuse: &Receiver<Vec<u8>>) {
     loop {
         let mut chunk = reuse.try_recv().unwrap_or_default();
         chunk.resize(CHUNK, 0);

@@ -66,7 +66,9 @@ impl<W: Write> BlobWriter<W> {
         let (inner, content, content_size, digest, size) = match self.packer {
             Packer::Uncompressed(mut writer) => {
                 writer.flush()?;
-                let writer = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+                let writer = writer
+                    .into_inner()
+                    .map_err(io::IntoInnerError::into_error)?;
                 let (inner, digest, size) = writer.finish();
                 (inner, digest, size, digest, size)
             }

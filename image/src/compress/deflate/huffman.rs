@@ -98,7 +98,9 @@ impl Huffman {
 /// Lengthens codes until all fit, where those that were too long were cut to `longest`.
 fn limit(of_length: &mut [u32; LONGEST + 1], longest: usize) {
     let room = 1_u32 << longest;
-    let mut used: u32 = (1..=longest).map(|length| of_length[length] << (longest - length)).sum();
+    let mut used: u32 = (1..=longest)
+        .map(|length| of_length[length] << (longest - length))
+        .sum();
     while used > room {
         // A leaf of the greatest shorter length goes down, and takes one of the longest beside it.
         let Some(length) = (1..longest).rev().find(|length| of_length[*length] > 0) else {

@@ -56,8 +56,12 @@ impl Deflate {
         while start < content.len() {
             let end = self.search.block(content, noise, start);
             let last = end == content.len();
-            self.writer
-                .write(&content[start..end], &self.search.sequences, last, &mut bits);
+            self.writer.write(
+                &content[start..end],
+                &self.search.sequences,
+                last,
+                &mut bits,
+            );
             start = end;
         }
         bits.finish();

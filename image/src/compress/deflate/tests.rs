@@ -33,7 +33,9 @@ fn unpacked(packed: &[u8], size: usize) -> Vec<u8> {
 fn noise(size: usize, seed: u64) -> Vec<u8> {
     let mut state = seed;
     let next = |_| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         (state >> 33) as u8
     };
     (0..size).map(next).collect()
@@ -41,7 +43,9 @@ fn noise(size: usize, seed: u64) -> Vec<u8> {
 
 fn words(size: usize, seed: u64) -> Vec<u8> {
     let numbers = noise(size, seed);
-    let words = numbers.iter().flat_map(|n| format!("word-{n} ").into_bytes());
+    let words = numbers
+        .iter()
+        .flat_map(|n| format!("word-{n} ").into_bytes());
     words.take(size).collect()
 }
 
