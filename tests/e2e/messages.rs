@@ -1,8 +1,9 @@
 //! What is said of everything that can be wrong with a Dockerfile: the frame, the text and the
 //! suggestion, as they are printed.
 //!
-//! `tests/messages/*` hold cases: a line `== what is wrong`, perhaps a line `$ flags`, the
-//! Dockerfile, a line `--`, and what rbuild says. `UPDATE_GOLDENS=1` writes what it says now; read
+//! `tests/messages/*` hold cases: a line `== what is wrong`, perhaps a line `$ flags`, a line
+//! `+ NAME TEXT` for each file of the context, the Dockerfile, a line `--`, and what rbuild says
+//! but for the path of a log. `UPDATE_GOLDENS=1` writes what it says now; read
 //! the difference before it is committed.
 
 use std::fmt::Write as _;
@@ -13,6 +14,8 @@ use crate::place::Place;
 struct Case {
     title: String,
     flags: Vec<String>,
+    /// Names and texts of files.
+    files: Vec<(String, String)>,
     dockerfile: String,
     expected: String,
 }
@@ -26,10 +29,21 @@ fn read(text: &str) -> Vec<Case> {
                 Some(rest) => rest.split_once('\n').unwrap(),
                 None => ("", rest),
             };
+            let mut rest = rest;
+            let mut files = Vec::new();
+            while let Some((line, after)) = rest
+                .strip_prefix("+ ")
+                .and_then(|text| text.split_once('\n'))
+            {
+                let (name, text) = line.split_once(' ').unwrap();
+                files.push((name.to_owned(), text.to_owned()));
+                rest = after;
+            }
             let (dockerfile, expected) = rest.split_once("--\n").unwrap_or((rest, ""));
             Case {
                 title: title.to_owned(),
                 flags: flags.split_whitespace().map(str::to_owned).collect(),
+                files,
                 dockerfile: dockerfile.to_owned(),
                 expected: expected.trim_end_matches('\n').to_owned(),
             }
@@ -55,6 +69,9 @@ fn every_message_is_as_it_is_written() {
         let mut now = String::new();
         for case in read(&std::fs::read_to_string(&file).unwrap()) {
             place.write("Dockerfile", &case.dockerfile);
+            for (name, text) in &case.files {
+                place.write(name, &format!("{text}\n"));
+            }
             let mut arguments = vec!["build", "--progress=quiet"];
             arguments.extend(case.flags.iter().map(String::as_str));
             arguments.push(".");
@@ -66,7 +83,12 @@ fn every_message_is_as_it_is_written() {
                 "{name}: {}: it was built",
                 case.title
             );
+            for (name, _) in &case.files {
+                std::fs::remove_file(place.project().join(name)).unwrap();
+            }
             let said = String::from_utf8_lossy(&output.stderr);
+            let lines = said.lines().filter(|line| !line.contains("whole log: "));
+            let said = lines.collect::<Vec<_>>().join("\n");
             let said = said.trim_end_matches('\n');
             if said != case.expected {
                 writeln!(wrong, "{name}: {}:\n{said}", case.title).unwrap();
@@ -75,12 +97,11 @@ fn every_message_is_as_it_is_written() {
                 flags if flags.is_empty() => flags,
                 flags => format!("$ {flags}\n"),
             };
-            write!(
-                now,
-                "== {}\n{flags}{}--\n{said}\n\n",
-                case.title, case.dockerfile
-            )
-            .unwrap();
+            write!(now, "== {}\n{flags}", case.title).unwrap();
+            for (name, text) in &case.files {
+                writeln!(now, "+ {name} {text}").unwrap();
+            }
+            write!(now, "{}--\n{said}\n\n", case.dockerfile).unwrap();
         }
         if update {
             std::fs::write(&file, now.trim_end_matches('\n').to_owned() + "\n").unwrap();
