@@ -5,6 +5,9 @@
 //! another process writes, whatever the timeout. Connections are never carried over a fork (they
 //! are opened close-on-exec, and rbuild does not fork).
 
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, TryLockError};
 use std::time::Duration;
@@ -54,6 +57,7 @@ impl Database {
             idle: Mutex::default(),
             turn: Mutex::default(),
         };
+        database.hide()?;
         let mut connection = database.connect()?;
         database.migrate(&mut connection)?;
         database.give_back(connection);
@@ -168,6 +172,22 @@ impl Database {
             .push(connection);
     }
 
+    /// Makes the file so that only its owner reads it, as preimages ask for; SQLite gives its journals
+    /// the same mode.
+    fn hide(&self) -> Result<(), StoreError> {
+        let made = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&self.path);
+        match made {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                Err(StoreError::io("make", &self.path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn connect(&self) -> Result<Connection, StoreError> {
         let open = || {
             let connection = Connection::open_with_flags(
@@ -266,6 +286,20 @@ pub fn now() -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_owner_reads_it() {
+        use std::os::unix::fs::MetadataExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rows");
+        let _database = Database::open(path.clone()).unwrap();
+        for suffix in ["", "-wal", "-shm"] {
+            let mode = std::fs::metadata(with_suffix(&path, suffix))
+                .unwrap()
+                .mode();
+            assert_eq!(mode & 0o777, 0o600, "{suffix}");
+        }
+    }
 
     #[test]
     fn a_newer_database_is_left_alone() {

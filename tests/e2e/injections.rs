@@ -27,7 +27,9 @@ fn faults(call: &str) -> &'static [&'static str] {
         "exit" | "exit_group" | "rt_sigreturn" | "set_tid_address" | "set_robust_list" | "rseq"
         | "gettid" | "getpid" | "getuid" | "geteuid" | "getgid" | "getegid" | "arch_prctl"
         | "futex" | "sched_yield" | "restart_syscall" | "getrandom" | "clock_nanosleep"
-        | "mprotect" | "munmap" => &["signal=KILL"],
+        | "mprotect" | "munmap" | "umask" | "prlimit64" | "rt_sigaction" | "sigaltstack" => {
+            &["signal=KILL"]
+        }
         _ => &["error=EIO", "error=ENOSPC", "signal=KILL"],
     }
 }
@@ -111,7 +113,8 @@ fn judge(injection: &str, code: i32, words: &str) -> Option<String> {
         || (code == 137 && injection.contains("signal=KILL"))
         // Without memory a program ends at once, as does one whose loader or runtime cannot begin.
         || (matches!(code, 134 | 139) && injection.contains("ENOMEM"))
-        || (code == 134 && injection.starts_with("poll:") && words.is_empty());
+        || (code == 134 && injection.starts_with("poll:") && words.is_empty())
+        || (code == 127 && words.contains("error while loading shared libraries"));
     // The thread that waits for signals reads from a socket of its own; the build goes on without it.
     let panicked = words
         .lines()
