@@ -32,8 +32,12 @@ Examples:
 
 /// Builds container images from Dockerfiles and runs them: one binary, no daemon.
 #[derive(Debug, Parser)]
-#[command(name = "rbuild", version, after_help = EXAMPLES, disable_help_subcommand = true, arg_required_else_help = true)]
+#[command(name = "rbuild", version, after_help = EXAMPLES, disable_help_subcommand = true, disable_version_flag = true, arg_required_else_help = true)]
 pub struct Cli {
+    /// Print version
+    #[arg(short = 'V', short_alias = 'v', long, action = clap::ArgAction::Version)]
+    pub version: Option<bool>,
+
     /// State directory [default: /var/lib/rbuild, or $XDG_DATA_HOME/rbuild when rootless]
     #[arg(
         long,
@@ -133,7 +137,7 @@ pub fn with_default_command(arguments: Vec<OsString>) -> Vec<OsString> {
     let mut position = 1;
     while let Some(argument) = arguments.get(position) {
         match argument.to_str() {
-            Some("--help" | "-h" | "--version" | "-V") => return arguments,
+            Some("--help" | "-h" | "--version" | "-V" | "-v") => return arguments,
             Some("--root") => position += 2,
             Some(text) if text.starts_with("--root=") => position += 1,
             Some(text) if names_a_command(text) || nearly_names_a_command(text) => {

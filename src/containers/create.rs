@@ -166,9 +166,10 @@ fn merge(
         label.or_insert_with(|| value.clone());
     }
     for (port, value) in &own.exposed_ports {
-        let port = match port.contains('/') {
-            true => port.clone(),
-            false => format!("{port}/tcp"),
+        let port = if port.contains('/') {
+            port.clone()
+        } else {
+            format!("{port}/tcp")
         };
         config
             .exposed_ports

@@ -44,7 +44,6 @@ pub struct Document {
 /// What runs: Docker's `Config`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[expect(missing_docs, reason = "the names are Docker's")]
 pub struct Config {
     pub hostname: String,
     pub domainname: String,
@@ -78,7 +77,6 @@ pub struct Config {
 /// How it runs here: Docker's `HostConfig`, without what rbuild has not.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[expect(missing_docs, reason = "the names are Docker's")]
 pub struct HostConfig {
     pub binds: Option<Vec<String>>,
     #[serde(rename = "ContainerIDFile")]
@@ -140,7 +138,6 @@ pub struct HostConfig {
 /// Where output goes, as Docker says it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-#[expect(missing_docs, reason = "the names are Docker's")]
 pub struct LogConfig {
     #[serde(rename = "Type")]
     pub kind: String,
@@ -181,7 +178,6 @@ impl Default for LogSettings {
 /// A port of the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-#[expect(missing_docs, reason = "the names are Docker's")]
 pub struct PortBinding {
     pub host_ip: String,
     pub host_port: String,
@@ -190,7 +186,6 @@ pub struct PortBinding {
 /// What is done when it ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-#[expect(missing_docs, reason = "the names are Docker's")]
 pub struct RestartPolicy {
     pub name: String,
     pub maximum_retry_count: u32,
@@ -208,7 +203,6 @@ impl Default for RestartPolicy {
 /// A device of the host's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-#[expect(missing_docs, reason = "the names are Docker's")]
 pub struct Device {
     pub path_on_host: String,
     pub path_in_container: String,
@@ -218,7 +212,6 @@ pub struct Device {
 /// A limit of its processes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-#[expect(missing_docs, reason = "the names are Docker's")]
 pub struct Ulimit {
     pub name: String,
     pub hard: i64,

@@ -49,10 +49,8 @@ pub fn find(store: &Store, text: &str, flags: &Whole, signals: &Signals) -> Resu
         Ok(_) | Err(cache::ImageError::Unknown(_)) => None,
         Err(error) => return Err(crate::images::image_failure(&error)),
     };
-    let progress = Progress::new(match std::io::stderr().is_terminal() && !flags.quiet {
-        true => Mode::Auto,
-        false => Mode::Quiet,
-    });
+    let is_shown = std::io::stderr().is_terminal() && !flags.quiet;
+    let progress = Progress::new(if is_shown { Mode::Auto } else { Mode::Quiet });
     let (image, stored) = match known {
         Some((stored, loaded)) => (resolved(&stored, loaded), stored),
         None if flags.pull == "never" => return Err(missing()),

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cache::{Store, StoredContainer};
-use executor::container::ContainerSpec;
 use executor::container::spec::{
-    Device, Mount, MountSource, Namespace, Namespaces, Network, Process, Propagation, RootFs, Upper,
+    Device, Mount, MountSource, Namespace, Namespaces, Network, Process, Propagation, Resources,
+    RootFs, Upper,
 };
+use executor::container::{ContainerSpec, obstacle};
 use executor::monitor::{Health, Kind, Life, LogOptions};
 use executor::network::Plan;
 
@@ -86,7 +87,7 @@ pub fn prepare(
         hostname: config.hostname.clone(),
         network: own_network,
         security: rights::security(host)?,
-        resources: limits::resources(host),
+        resources: resources(host),
         cgroup_parent: Some(host.cgroup_parent.clone()).filter(|parent| !parent.is_empty()),
         shm_size: host.shm_size,
         namespaces,
@@ -135,6 +136,19 @@ pub fn prepare(
         joined,
         given: network.given,
     })
+}
+
+/// The limits that this machine can set. Where it can set none, that is said, and the container starts
+/// without: as docker does.
+fn resources(host: &super::document::HostConfig) -> Resources {
+    let resources = limits::resources(host);
+    match obstacle(&resources) {
+        None => resources,
+        Some(why) => {
+            crate::report::note(&format!("WARNING: {why}. Limitation discarded."));
+            Resources::default()
+        }
+    }
 }
 
 /// The container's folder, relative to the store's root.
@@ -212,12 +226,17 @@ pub fn mounts(
             propagation: Propagation::Private,
         });
     }
+    let of = match document.host_config.network_mode.strip_prefix("container:") {
+        // Who shares a network shares what says so.
+        Some(other) => find::row(store, other)?,
+        None => row.clone(),
+    };
     for name in network::FILES {
         let target = format!("/etc/{name}");
         if mounts.iter().all(|mount| mount.target != target) {
             mounts.push(Mount {
                 target,
-                source: MountSource::Store(relative(store, row).join(name)),
+                source: MountSource::Store(relative(store, &of).join(name)),
                 readonly: document.host_config.readonly_rootfs,
                 nosuid: false,
                 noexec: false,

@@ -71,8 +71,11 @@ impl Reader {
     pub fn new(folder: &Path) -> Self {
         let path = folder.join("log");
         let name = |number: u32| folder.join(format!("log.{number}"));
-        let count = (1..).take_while(|number| name(*number).exists()).count();
-        let aside = (1..=u32::try_from(count).unwrap_or(0)).rev().map(name);
+        let mut count = 0;
+        while name(count + 1).exists() {
+            count += 1;
+        }
+        let aside = (1..=count).rev().map(name);
         Self {
             path,
             aside: aside.collect(),

@@ -43,9 +43,9 @@ pub enum ContainerVerb {
     /// Give a container another name
     Rename(RenameArgs),
     /// Change limits and restart policy of containers
-    Update(UpdateArgs),
+    Update(Box<UpdateArgs>),
     /// Start another process in a running container
-    Exec(ExecArgs),
+    Exec(Box<ExecArgs>),
     /// Join a running container's input and output
     Attach(AttachArgs),
     /// Show what a container wrote

@@ -133,21 +133,16 @@ fn stdio(args: &ExecArgs) -> Result<ExecStdio, Failure> {
         .map_err(|error| Failure::from_error(Class::System, &error))
 }
 
-/// How a stay ends.
-enum End {
-    Exited(Result<u8, Failure>),
-    Left,
-}
-
 fn stay(args: &ExecArgs, mut executed: Executed, keys: Keys) -> Result<u8, Failure> {
     let Some(master) = executed.take_terminal() else {
         return code(executed);
     };
-    let (said, hear) = std::sync::mpsc::channel();
+    // The process's end; none when the keys were typed.
+    let (said, hear) = std::sync::mpsc::channel::<Option<Result<u8, Failure>>>();
     let left = said.clone();
     let mut joined = Joined::new(&master, args.interactive, keys, move || {
         // Nobody hears it when the process has ended meanwhile.
-        let _ = left.send(End::Left);
+        let _ = left.send(None);
     })
     .map_err(|error| Failure::from_error(Class::System, &error))?;
     Signals::take().forward(move |signal| {
@@ -157,14 +152,14 @@ fn stay(args: &ExecArgs, mut executed: Executed, keys: Keys) -> Result<u8, Failu
     });
     std::thread::spawn(move || {
         // Nobody hears it when the keys were typed.
-        let _ = said.send(End::Exited(code(executed)));
+        let _ = said.send(Some(code(executed)));
     });
     match hear.recv() {
-        Ok(End::Exited(code)) => {
+        Ok(Some(code)) => {
             joined.drain();
             code
         }
-        Ok(End::Left) => {
+        Ok(None) => {
             drop(joined);
             crate::report::note("read escape sequence");
             Ok(0)

@@ -38,10 +38,13 @@ pub fn stop(
     match find::control(store, row)? {
         Some(control) => control
             .stop(signal, seconds)
-            .or_else(|error| match find::folder(store, row).exists() {
-                // `--rm` was faster.
-                false => Ok(()),
-                true => Err(error),
+            .or_else(|error| {
+                // `--rm` may have been faster.
+                if find::folder(store, row).exists() {
+                    Err(error)
+                } else {
+                    Ok(())
+                }
             })
             .map_err(|error| find::monitor_failure(&error))?,
         None => return Ok(()),
