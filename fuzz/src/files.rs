@@ -92,6 +92,11 @@ pub fn ignore(data: &[u8]) {
     let Ok(rules) = IgnoreRules::parse(rules) else {
         return;
     };
+    // Each directory above is asked too, so that the cost is the square of the depth; walks hand
+    // down what they know of a directory instead.
+    if path.len() > 256 {
+        return;
+    }
     let excluded = rules.excludes(path);
     assert_eq!(rules.deciding_rule(path).is_some(), excluded, "{path:?}");
     rules.identity();

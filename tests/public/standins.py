@@ -10,8 +10,9 @@ import tarfile
 import threading
 import urllib.parse
 
-PLATFORMS = [("amd64", ""), ("arm64", "v8"), ("arm", "v7"), ("arm", "v6"), ("386", ""), ("ppc64le", ""), ("s390x", ""),
-             ("riscv64", "")]
+PLATFORMS = [("linux", "amd64", ""), ("linux", "arm64", "v8"), ("linux", "arm", "v7"), ("linux", "arm", "v6"),
+             ("linux", "386", ""), ("linux", "ppc64le", ""), ("linux", "s390x", ""), ("linux", "riscv64", ""),
+             ("darwin", "arm64", ""), ("darwin", "amd64", ""), ("windows", "amd64", "")]
 SHELLS = ["bin/sh", "bin/bash", "bin/ash", "usr/bin/env", "bin/true", "bin/busybox"]
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -113,8 +114,8 @@ class Standins:
         if "onbuild" in name:
             config["OnBuild"] = ["ARG ONBUILT=yes", "RUN triggered ${ONBUILT}", "COPY . /usr/src/app"]
         manifests = []
-        for architecture, variant in PLATFORMS:
-            machine = {"architecture": architecture, "os": "linux", **({"variant": variant} if variant else {})}
+        for system, architecture, variant in PLATFORMS:
+            machine = {"architecture": architecture, "os": system, **({"variant": variant} if variant else {})}
             described = self.blob({**machine, "created": "2024-01-01T00:00:00Z", "config": config,
                                    "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(tar).hexdigest()]},
                                    "history": [{"created": "2024-01-01T00:00:00Z", "created_by": "stand-in"}]},
