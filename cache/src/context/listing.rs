@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rayon::prelude::*;
 use rustix::fs::{FileType, OFlags, Stat};
@@ -38,6 +38,8 @@ pub(super) struct Node {
     pub excluded: bool,
     /// Of a regular file, once it is known.
     pub digest: OnceLock<Digested>,
+    /// What was read for that, until somebody copies it.
+    pub bytes: Mutex<Option<Box<[u8]>>>,
 }
 
 /// What a regular file held when it was read.
@@ -141,18 +143,18 @@ impl Context {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let known = known.dir(path);
         let names = disk::names(dir.as_fd())?;
-        let read = |(name, _): &(CString, FileType)| {
+        let read = |(name, _): (CString, FileType)| {
             self.read_node(dir.as_fd(), path, name, told, known)
                 .transpose()
         };
         let children: io::Result<Vec<Node>> = if names.len() > NAMES {
             names
-                .par_iter()
+                .into_par_iter()
                 .with_min_len(NAMES)
                 .filter_map(read)
                 .collect()
         } else {
-            names.iter().filter_map(read).collect()
+            names.into_iter().filter_map(read).collect()
         };
         let mut children = children?;
         children.sort_unstable_by(|a, b| a.name.cmp(&b.name));
@@ -166,7 +168,7 @@ impl Context {
         &self,
         dir: BorrowedFd<'_>,
         path: &[u8],
-        name: &CString,
+        name: CString,
         told: &Matched,
         known: KnownDir<'_>,
     ) -> io::Result<Option<Node>> {
@@ -182,7 +184,7 @@ impl Context {
         if excluded && !(patterns.has_negations() && patterns.may_include_below(&whole)) {
             return Ok(None);
         }
-        let stat = match disk::stat(dir, name) {
+        let stat = match disk::stat(dir, &name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             stat => stat?,
         };
@@ -195,7 +197,7 @@ impl Context {
             _ if excluded => return Ok(None),
             FileType::RegularFile => NodeKind::File,
             FileType::Symlink => {
-                NodeKind::Symlink(rustix::fs::readlinkat(dir, name, Vec::new())?.into_bytes())
+                NodeKind::Symlink(rustix::fs::readlinkat(dir, &name, Vec::new())?.into_bytes())
             }
             FileType::CharacterDevice => NodeKind::CharDevice(major, minor),
             FileType::BlockDevice => NodeKind::BlockDevice(major, minor),
@@ -215,11 +217,12 @@ impl Context {
             });
         }
         Ok(Some(Node {
-            name: name.to_bytes().to_vec(),
+            name: name.into_bytes(),
             kind,
             stat,
             excluded,
             digest,
+            bytes: Mutex::default(),
         }))
     }
 }

@@ -16,7 +16,7 @@ pub(crate) mod tests;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use solver::pattern::PatternList;
@@ -74,6 +74,8 @@ pub struct Context {
     known: RwLock<Known>,
     listings: Mutex<HashMap<Vec<u8>, Arc<Listing>>>,
     learned: AtomicBool,
+    /// Bytes of files that are kept in memory.
+    kept: AtomicU64,
 }
 
 impl std::fmt::Debug for Context {
@@ -104,6 +106,7 @@ impl Context {
             known: RwLock::new(known),
             listings: Mutex::default(),
             learned: AtomicBool::new(false),
+            kept: AtomicU64::new(0),
             options,
         })
     }
@@ -126,6 +129,7 @@ impl Context {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
+        self.kept.store(0, Ordering::Relaxed);
     }
 
     /// Writes what was learned to the store, for the next build; nothing if nothing was.

@@ -297,6 +297,53 @@ fn changes_while_copying_are_noticed() {
 }
 
 #[test]
+fn what_was_read_for_a_digest_is_given_to_who_copies_it_once() {
+    let fixture = fixture();
+    fixture.write("f", "content");
+    fixture.write("large", &"x".repeat(70_000));
+    fixture.settle();
+    let context = fixture.open(&[]);
+    let entry = |context: &Context, name: &str| {
+        from_context(context, &copy(name)).unwrap().roots[0].entries[0].clone()
+    };
+    let (small, large) = (entry(&context, "f"), entry(&context, "large"));
+    assert!(context.take_read(&large).unwrap().is_none());
+    // somebody writes meanwhile: the copy is what the digest says all the same
+    fixture.write("f", "CONTENT");
+    assert_eq!(
+        context.take_read(&small).unwrap().as_deref(),
+        Some(&b"content"[..])
+    );
+    assert!(context.take_read(&small).unwrap().is_none());
+
+    let again = fixture.open(&[]);
+    let before = entry(&again, "f");
+    fixture.write("f", "third");
+    again.forget();
+    let after = entry(&again, "f");
+    assert!(
+        again.take_read(&before).unwrap().is_none(),
+        "it is another file now"
+    );
+    assert_eq!(
+        again.take_read(&after).unwrap().as_deref(),
+        Some(&b"third"[..])
+    );
+    again.save().unwrap();
+
+    // what an index knows is not read at all
+    fixture.settle();
+    entry(&again, "f");
+    let context = fixture.open(&[]);
+    let known = entry(&context, "f");
+    context.save().unwrap();
+    context.take_read(&known).unwrap();
+    let context = fixture.open(&[]);
+    let known = entry(&context, "f");
+    assert!(context.take_read(&known).unwrap().is_none());
+}
+
+#[test]
 fn names_are_bytes() {
     use std::os::unix::ffi::OsStrExt;
     let fixture = fixture();

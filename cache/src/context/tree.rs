@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use rayon::prelude::*;
 use solver::ContentDigest;
@@ -14,9 +14,14 @@ use super::{Context, ContextError};
 use crate::disk;
 use crate::layer::entry::{is_within, join, split};
 use crate::layer::{Entry, Kind};
-use crate::select::SelectError;
 use crate::select::tree::{Inode, Tree};
+use crate::select::{SelectError, SelectedEntry};
 use crate::snapshot::resolve::Lookup;
+
+/// Bytes of a file that are kept from its digesting to its copying, so that it is read once.
+const KEEP_EACH: u64 = 64 << 10;
+/// Of all files of a context together.
+const KEEP_ALL: u64 = 128 << 20;
 
 /// A name that a walk came by.
 pub(crate) struct Item {
@@ -138,7 +143,9 @@ impl Context {
             .dir()
             .and_then(|dir| disk::open_file(dir, path))
             .map_err(fail("open"))?;
-        let (content, size) = disk::digest(&file, node.stat.size).map_err(fail("read"))?;
+        let keep = self.may_keep(node.stat.size);
+        let (content, size, bytes) =
+            disk::digest_keeping(&file, node.stat.size, keep).map_err(fail("read"))?;
         let after = rustix::fs::fstat(&file).map_err(|e| fail("read")(e.into()))?;
         let lasting = NodeStat::of(&after) == node.stat
             && size == node.stat.size
@@ -147,15 +154,70 @@ impl Context {
         if lasting {
             self.learned.store(true, Ordering::Release);
         }
-        Ok(*node.digest.get_or_init(|| Digested {
-            content,
-            size,
-            lasting,
+        Ok(*node.digest.get_or_init(|| {
+            self.keep(node, bytes);
+            Digested {
+                content,
+                size,
+                lasting,
+            }
         }))
     }
 
-    fn entry(&self, item: &Item) -> Result<(Entry, Option<Inode>), ContextError> {
-        let Some(node) = item.node() else {
+    /// How many bytes of a file may be kept in memory for who copies it.
+    fn may_keep(&self, size: u64) -> usize {
+        let fits =
+            size <= KEEP_EACH && self.kept.load(Ordering::Relaxed).saturating_add(size) <= KEEP_ALL;
+        if fits { KEEP_EACH as usize } else { 0 }
+    }
+
+    fn keep(&self, node: &Node, bytes: Option<Box<[u8]>>) {
+        if let Some(bytes) = bytes {
+            self.kept.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            *node.bytes.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes);
+        }
+    }
+
+    /// The bytes of a selected file as they were read for its digest, if they are still in memory;
+    /// they are given away once.
+    pub fn take_read(&self, selected: &SelectedEntry) -> Result<Option<Box<[u8]>>, ContextError> {
+        if self.kept.load(Ordering::Relaxed) == 0 {
+            return Ok(None);
+        }
+        let (dir, name) = split(&selected.source);
+        let Some(listing) = self.find_dir(dir)? else {
+            return Ok(None);
+        };
+        let Some(node) = listing.child(name) else {
+            return Ok(None);
+        };
+        // Of a file that was looked at again since, other bytes may be there.
+        let is_same = matches!(
+            (&selected.entry.kind, node.digest.get()),
+            (Kind::File { size, content, .. }, Some(digested))
+                if (*content, *size) == (digested.content, digested.size)
+        );
+        if !is_same {
+            return Ok(None);
+        }
+        let taken = node
+            .bytes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(bytes) = &taken {
+            let less = |kept: u64| Some(kept.saturating_sub(bytes.len() as u64));
+            let _ = self
+                .kept
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        }
+        Ok(taken)
+    }
+
+    fn entry(&self, item: Item) -> Result<(Entry, Option<Inode>), ContextError> {
+        let Item { path, place } = item;
+        let node = place.as_ref().map(|(listing, at)| &listing.children[*at]);
+        let Some(node) = node else {
             let stat = self.root.dir().and_then(|dir| Ok(rustix::fs::fstat(dir)?));
             let stat = stat.map_err(ContextError::io("read", self.root.path()))?;
             let entry = Entry {
@@ -167,7 +229,7 @@ impl Context {
         let kind = match &node.kind {
             NodeKind::Dir => Kind::Dir { opaque: false },
             NodeKind::File => {
-                let digested = self.digest(&item.path, node)?;
+                let digested = self.digest(&path, node)?;
                 Kind::File {
                     size: digested.size,
                     content: digested.content,
@@ -202,7 +264,7 @@ impl Context {
         };
         let entry = Entry {
             mtime: node.stat.mtime,
-            ..Entry::new(item.path.as_slice(), kind, mode)
+            ..Entry::new(path, kind, mode)
         };
         Ok((entry, inode))
     }
@@ -308,7 +370,7 @@ impl Tree for Context {
 
     fn read(&self, items: Vec<Item>) -> Result<Vec<(Entry, Option<Inode>)>, SelectError> {
         let read: Result<Vec<_>, ContextError> = items
-            .par_iter()
+            .into_par_iter()
             .with_min_len(32)
             .map(|item| self.entry(item))
             .collect();

@@ -33,6 +33,26 @@ pub(crate) fn digest(file: &File, expected_size: u64) -> io::Result<(ContentDige
     with_buffer(CHUNK, |buffer| in_order(buffer, file))
 }
 
+/// As [`digest`], and gives the bytes too, if there are no more than `keep` of them.
+pub(crate) fn digest_keeping(
+    file: &File,
+    expected_size: u64,
+    keep: usize,
+) -> io::Result<(ContentDigest, u64, Option<Box<[u8]>>)> {
+    if expected_size > keep.min(CHUNK - 1) as u64 {
+        let (content, size) = digest(file, expected_size)?;
+        return Ok((content, size, None));
+    }
+    with_buffer(CHUNK, |buffer| {
+        let (content, size) = in_order(buffer, file)?;
+        // a file that ends within the first buffer is in it
+        let bytes = usize::try_from(size).ok().filter(|size| *size <= keep);
+        let bytes = bytes.and_then(|size| buffer.get(..size));
+        let whole = bytes.filter(|bytes| bytes.len() < CHUNK);
+        Ok((content, size, whole.map(Box::from)))
+    })
+}
+
 /// Runs `work` with a buffer of this thread's.
 fn with_buffer<T>(size: usize, work: impl FnOnce(&mut [u8]) -> T) -> T {
     // Taken out for as long as it is used: the pool may run another digest on this thread meanwhile.
@@ -128,6 +148,24 @@ mod tests {
     use std::io::{Seek, Write};
 
     use super::*;
+
+    #[test]
+    fn what_is_kept_is_what_was_digested() {
+        for size in [0, 1, 70, 71, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK] {
+            let bytes: Vec<u8> = (0..size).map(|i| (i * 7 % 251) as u8).collect();
+            for told in [0, size, 71] {
+                let mut file = tempfile::tempfile().unwrap();
+                file.write_all(&bytes).unwrap();
+                file.rewind().unwrap();
+                let (content, found, kept) = digest_keeping(&file, told as u64, 70).unwrap();
+                assert_eq!((content, found), (ContentDigest::of(&bytes), size as u64));
+                assert!(
+                    kept.is_none_or(|kept| size <= 70 && *kept == bytes),
+                    "{size} {told}"
+                );
+            }
+        }
+    }
 
     #[test]
     fn digests_are_plain_blake3_whatever_the_size() {
