@@ -1,5 +1,5 @@
 //! What a build does with many files: scanning a context, loading and digesting an index, walking
-//! a stack, packing and unpacking a layer. `cargo bench -p cache`.
+//! a stack, packing and unpacking a layer, finding what a changed file costs. `cargo bench -p cache`.
 
 use std::hint::black_box;
 use std::io::Write;
@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cache::{
-    Context, ContextOptions, Entry, LayerIndex, Made, NoFilter, Store, StoreOptions, TarOptions,
-    View, select, write_tar,
+    Context, ContextOptions, Entry, LayerIndex, Made, NoFilter, Origin, Store, StoreOptions,
+    TarOptions, View, select, write_tar,
 };
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use solver::selector::Purpose;
@@ -166,5 +166,45 @@ fn layers(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, index, context, layers);
+/// Decides what a COPY has to write if one of its files changed since the last time.
+fn delta(c: &mut Criterion) {
+    let fixture = Fixture::new();
+    let below = View::default();
+    let origin = Some(Origin([7; 32]));
+    let with_root = || {
+        let roots = ["usr", "usr/lib"].map(|path| Entry::dir(path, 0o755));
+        roots.into_iter().chain(entries(FILES)).collect::<Vec<_>>()
+    };
+    let new = || fixture.store.new_layer().expect("a layer can be started");
+    let first = new();
+    let planned = first
+        .plan(&below, with_root(), origin)
+        .expect("the entries can stand together");
+    first
+        .commit_planned(planned)
+        .expect("its index can be written");
+    let changed = || {
+        let mut entries = with_root();
+        if let Some(last) = entries.last_mut() {
+            last.mode = 0o600;
+        }
+        (new(), entries)
+    };
+    let mut group = c.benchmark_group("delta of 50,000 files");
+    group.sample_size(10);
+    group.bench_function("plan one changed", |b| {
+        b.iter_batched(
+            changed,
+            |(new, entries)| {
+                let planned = new.plan(&below, entries, origin).expect("as above");
+                assert!(planned.is_delta());
+                (new, planned)
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    group.finish();
+}
+
+criterion_group!(benches, index, context, layers, delta);
 criterion_main!(benches);

@@ -15,7 +15,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, Stat};
 use rustix::io::Errno;
 
 use crate::layer::Timestamp;
-pub(crate) use digest::{digest, digest_keeping};
+pub(crate) use digest::{ReadFile, digest, digest_keeping};
 
 /// A directory that is opened when it is first needed, and then kept open.
 #[derive(Debug)]

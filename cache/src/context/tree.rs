@@ -11,7 +11,7 @@ use solver::pattern::Matched;
 
 use super::listing::{Digested, Listing, Node, NodeKind, NodeStat};
 use super::{Context, ContextError};
-use crate::disk;
+use crate::disk::{self, ReadFile};
 use crate::layer::entry::{is_within, join, split};
 use crate::layer::{Entry, Kind};
 use crate::select::tree::{Inode, Tree};
@@ -144,8 +144,12 @@ impl Context {
             .and_then(|dir| disk::open_file(dir, path))
             .map_err(fail("open"))?;
         let keep = self.may_keep(node.stat.size);
-        let (content, size, bytes) =
-            disk::digest_keeping(&file, node.stat.size, keep).map_err(fail("read"))?;
+        let read = disk::digest_keeping(&file, node.stat.size, keep).map_err(fail("read"))?;
+        let ReadFile {
+            content,
+            size,
+            bytes,
+        } = read;
         let after = rustix::fs::fstat(&file).map_err(|e| fail("read")(e.into()))?;
         let lasting = NodeStat::of(&after) == node.stat
             && size == node.stat.size

@@ -33,15 +33,25 @@ pub(crate) fn digest(file: &File, expected_size: u64) -> io::Result<(ContentDige
     with_buffer(CHUNK, |buffer| in_order(buffer, file))
 }
 
+/// A file that was read.
+#[derive(Debug)]
+pub(crate) struct ReadFile {
+    pub content: ContentDigest,
+    /// Bytes it had.
+    pub size: u64,
+    /// Those, if there were few.
+    pub bytes: Option<Box<[u8]>>,
+}
+
 /// As [`digest`], and gives the bytes too, if there are no more than `keep` of them.
-pub(crate) fn digest_keeping(
-    file: &File,
-    expected_size: u64,
-    keep: usize,
-) -> io::Result<(ContentDigest, u64, Option<Box<[u8]>>)> {
+pub(crate) fn digest_keeping(file: &File, expected_size: u64, keep: usize) -> io::Result<ReadFile> {
     if expected_size > keep.min(CHUNK - 1) as u64 {
         let (content, size) = digest(file, expected_size)?;
-        return Ok((content, size, None));
+        return Ok(ReadFile {
+            content,
+            size,
+            bytes: None,
+        });
     }
     with_buffer(CHUNK, |buffer| {
         let (content, size) = in_order(buffer, file)?;
@@ -49,7 +59,11 @@ pub(crate) fn digest_keeping(
         let bytes = usize::try_from(size).ok().filter(|size| *size <= keep);
         let bytes = bytes.and_then(|size| buffer.get(..size));
         let whole = bytes.filter(|bytes| bytes.len() < CHUNK);
-        Ok((content, size, whole.map(Box::from)))
+        Ok(ReadFile {
+            content,
+            size,
+            bytes: whole.map(Box::from),
+        })
     })
 }
 
@@ -157,8 +171,10 @@ mod tests {
                 let mut file = tempfile::tempfile().unwrap();
                 file.write_all(&bytes).unwrap();
                 file.rewind().unwrap();
-                let (content, found, kept) = digest_keeping(&file, told as u64, 70).unwrap();
-                assert_eq!((content, found), (ContentDigest::of(&bytes), size as u64));
+                let read = digest_keeping(&file, told as u64, 70).unwrap();
+                let expected = (ContentDigest::of(&bytes), size as u64);
+                assert_eq!((read.content, read.size), expected);
+                let kept = read.bytes;
                 assert!(
                     kept.is_none_or(|kept| size <= 70 && *kept == bytes),
                     "{size} {told}"

@@ -93,11 +93,7 @@ impl Store {
     /// # Errors
     /// Of the store.
     pub fn networks(&self) -> Result<Vec<StoredNetwork>, NetworkRowError> {
-        let all = |store: &Self| {
-            store
-                .database()
-                .read("list networks", |connection| select(connection))
-        };
+        let all = |store: &Self| store.database().read("list networks", select);
         let found = all(self)?;
         if found.iter().filter(|one| one.is_predefined()).count() == PREDEFINED.len() {
             return Ok(found);
