@@ -45,6 +45,30 @@ pub fn run(args: &DoctorArgs, home: &Home) -> anyhow::Result<u8> {
     Ok(u8::from(!containers) * Class::System.exit_code())
 }
 
+/// Whether containers get networks of their own: found by making one.
+fn networks(tier: &Tier) -> Finding {
+    let (text, found) = match tier {
+        Tier::Root => (
+            "bridges, with names, published ports and a way out",
+            executor::network::examine_bridges(),
+        ),
+        _ => (
+            "a way out and published ports through pasta",
+            executor::network::examine_pasta(),
+        ),
+    };
+    Finding {
+        what: "networks",
+        good: found.is_ok(),
+        text: match &found {
+            Ok(()) => text.to_owned(),
+            Err(error) => error.to_string(),
+        },
+        // the error says its own cure
+        cure: None,
+    }
+}
+
 fn findings(report: &Report) -> Vec<Finding> {
     let (name, text, cure) = tier(&report.tier);
     let good = matches!(
@@ -99,6 +123,7 @@ fn findings(report: &Report) -> Vec<Finding> {
             ),
         },
     ];
+    findings.push(networks(&report.tier));
     for (program, why, package) in [
         ("git", "ADD of repositories", "git"),
         (

@@ -106,6 +106,10 @@ fn hardware(text: &str) -> Option<[u8; 6]> {
 
 /// Writes hosts, hostname and resolv.conf into the container's folder.
 pub fn write_files(folder: &Path, document: &Document, network: &Wanted) -> Result<(), Failure> {
+    if matches!(network.plan, Plan::Of { .. }) {
+        // it sees the other's
+        return Ok(());
+    }
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let kind = match network.plan {
         Plan::Host => Network::Host,

@@ -27,6 +27,7 @@ pub(super) fn attach(
     let failed = |what: &str| NetworkError::refused(&format!("{what} {}", interface.network));
     let mut links = Links::open().map_err(failed("netlink for"))?;
     let (bridge, mtu) = bridge(&mut links, interface)?;
+    super::passage::open(&mut links, &interface.bridge);
     let here = pair_name(&interface.endpoint);
     let pair = Pair {
         here: &here,
@@ -190,7 +191,8 @@ pub fn bridge_and_others(name: &str) -> Result<(bool, Vec<Subnet>), NetworkError
     look().map_err(NetworkError::refused("listing routes"))
 }
 
-fn lacking(what: &'static str, module: &'static str) -> impl Fn(Errno) -> NetworkError {
+/// What is said when the kernel does not make a thing.
+pub(super) fn lacking(what: &'static str, module: &'static str) -> impl Fn(Errno) -> NetworkError {
     move |cause| match cause {
         Errno::OPNOTSUPP | Errno::NOENT | Errno::PROTONOSUPPORT => NetworkError::Lacking {
             what: what.to_owned(),

@@ -7,6 +7,7 @@
 mod bridge;
 mod doors;
 mod error;
+mod examine;
 mod filter;
 mod link;
 mod namespace;
@@ -21,6 +22,7 @@ mod up;
 
 pub use bridge::{bridge_and_others, occupied, sweep};
 pub use error::NetworkError;
+pub use examine::{examine_bridges, examine_pasta};
 pub use pasta::{ADDRESS as PASTA_ADDRESS, GATEWAY as PASTA_GATEWAY};
 pub use plan::{Bridged, Interface, Pasta, Plan, Protocol, Publish, Settings};
 pub use up::{Place, Up, clear, new_namespace, set_up};

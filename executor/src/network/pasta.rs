@@ -20,9 +20,10 @@ pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 100);
 /// What it takes for this host's address.
 pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 const PREFIX: &str = "24";
-const PROGRAM: &str = "pasta";
+pub(super) const PROGRAM: &str = "pasta";
 /// Where it is looked for: a monitor has no environment.
-const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
+pub(super) const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
+const OWN: &str = "a network of an ordinary user's own";
 /// How often another free port is tried for one that was free a moment ago.
 const TRIES: usize = 3;
 /// The most of its words that are passed on.
@@ -165,16 +166,31 @@ fn said(words: OwnedFd, status: ExitStatus) -> NetworkError {
         lines => lines.join("; "),
     };
     if why.contains("tun") {
-        return NetworkError::Lacking {
-            what: "a network of an ordinary user's own".to_owned(),
-            cause: Errno::ACCESS.into(),
-            cure: format!(
-                "pasta says: {why}; `chmod 666 /dev/net/tun` as root lets everybody use it, as most \
-                 systems do; or use --network host or none"
-            ),
-        };
+        return without_tun(Errno::ACCESS, &format!("pasta says: {why}; "));
     }
     NetworkError::Pasta { why }
+}
+
+/// The device that it makes interfaces with cannot be used.
+pub(super) fn without_tun(cause: Errno, words: &str) -> NetworkError {
+    NetworkError::Lacking {
+        what: OWN.to_owned(),
+        cause: cause.into(),
+        cure: format!(
+            "{words}`chmod 666 /dev/net/tun` as root lets everybody use it, as most systems do; or \
+             use --network host or none"
+        ),
+    }
+}
+
+/// It is not installed.
+pub(super) fn missing() -> NetworkError {
+    NetworkError::Lacking {
+        what: OWN.to_owned(),
+        cause: Errno::NOENT.into(),
+        cure: "install the program pasta (Debian's package passt), or use --network host or none"
+            .to_owned(),
+    }
 }
 
 fn unstarted(error: &std::io::Error) -> NetworkError {

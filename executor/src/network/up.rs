@@ -291,7 +291,7 @@ impl Up {
         if let Some(table) = &mut self.table {
             table
                 .set(&rules::chains(&interfaces, out, &published))
-                .map_err(lacking)?;
+                .map_err(lacking_filter)?;
         }
         if let Some(resolver) = &mut self.resolver {
             resolver.turn(&interfaces);
@@ -321,7 +321,7 @@ impl Drop for Up {
     }
 }
 
-fn lacking(cause: rustix::io::Errno) -> NetworkError {
+pub(super) fn lacking_filter(cause: rustix::io::Errno) -> NetworkError {
     NetworkError::Lacking {
         what: "rules of the packet filter (nftables)".to_owned(),
         cause: cause.into(),

@@ -173,6 +173,40 @@ fn a_port_and_an_address_are_free_as_soon_as_it_ends() {
 }
 
 #[test]
+fn a_filter_that_drops_what_is_passed_on_lets_ours_pass() {
+    let Some(folder) = host() else { return };
+    let nft = |words: &str| {
+        let done = std::process::Command::new("nft")
+            .args(words.split(' '))
+            .output();
+        done.map(|done| String::from_utf8_lossy(&done.stdout).into_owned())
+    };
+    let chain =
+        "add chain ip filter FORWARD { type filter hook forward priority 0 ; policy drop ; }";
+    if nft("add table ip filter").is_err() {
+        eprintln!("SKIPPED: another program's filter takes the program `nft`");
+        return;
+    }
+    nft(chain).unwrap();
+    // left by a bridge whose containers were killed
+    nft("insert rule ip filter FORWARD iifname rb-gone accept comment \"rbuild rb-gone\"").unwrap();
+    let store = folder.path();
+    let plain = Box::new(store, &[interface(3, 2, "plain")], &[]).unwrap();
+    let world = Box::new(store, &[interface(2, 2, "world")], &[]).unwrap();
+    let rules = nft("list chain ip filter FORWARD").unwrap();
+    for (text, count) in [("rbuild plain", 2), ("rbuild world", 2), ("rb-gone", 0)] {
+        assert_eq!(rules.matches(text).count(), count, "{rules}");
+    }
+    let listener = world.listen(80, 1);
+    let out = move || call((Ipv4Addr::new(10, 77, 2, 2), 80));
+    assert!(plain.inside(out).join().unwrap().is_some());
+    listener.join().unwrap();
+    drop((plain, world));
+    let rules = nft("list chain ip filter FORWARD").unwrap();
+    assert!(!rules.contains("rbuild"), "{rules}");
+}
+
+#[test]
 fn a_running_container_is_connected_and_disconnected() {
     let Some(folder) = host() else { return };
     let store = folder.path();

@@ -18,8 +18,7 @@ pub fn command(command: NetworkCommand, home: &Home) -> anyhow::Result<u8> {
         NetworkCommand::Ls(args) => ls::run(&args, home),
         NetworkCommand::Prune(args) => prune::run(&args, home),
         NetworkCommand::Rm(args) => rm::run(&args, home),
-        NetworkCommand::Connect(_) | NetworkCommand::Disconnect(_) => {
-            anyhow::bail!("not there yet")
-        }
+        NetworkCommand::Connect(args) => connect::connect(&args, home),
+        NetworkCommand::Disconnect(args) => connect::disconnect(&args, home),
     }
 }

@@ -45,8 +45,6 @@ pub(in crate::network) enum Expression {
     Redirected,
     /// It goes to this address and port instead.
     Redirect(Ipv4Addr, u16),
-    /// It comes from this port instead.
-    ComeFrom(Ipv4Addr, u16),
     /// It comes from the host's address instead.
     Masquerade,
     /// It ends here.
@@ -87,8 +85,7 @@ impl Expression {
                 mask(list, &DST_NAT.to_ne_bytes());
                 compare(list, UNEQUAL, &[0; 4]);
             }
-            Self::Redirect(address, port) => translate(list, 1, *address, *port),
-            Self::ComeFrom(address, port) => translate(list, 0, *address, *port),
+            Self::Redirect(address, port) => translate(list, *address, *port),
             Self::Masquerade => element(list, "masq", |_| ()),
             Self::Drop => verdict(list, 0),
             Self::Accept => verdict(list, 1),
@@ -179,12 +176,12 @@ fn payload(list: &mut Message, base: u32, offset: u32, length: u32) {
     });
 }
 
-/// Source (0) or destination (1).
-fn translate(list: &mut Message, kind: u32, address: Ipv4Addr, port: u16) {
+fn translate(list: &mut Message, address: Ipv4Addr, port: u16) {
+    const DESTINATION: u32 = 1;
     immediate(list, REGISTER_1, &address.octets());
     immediate(list, REGISTER_2, &port.to_be_bytes());
     element(list, "nat", |data| {
-        data.big(1, kind)
+        data.big(1, DESTINATION)
             .big(2, libc::NFPROTO_IPV4 as u32)
             .big(3, REGISTER_1)
             .big(5, REGISTER_2);

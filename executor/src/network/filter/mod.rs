@@ -2,6 +2,7 @@
 //! plan: what rules there are is decided elsewhere.
 
 mod expression;
+pub(super) mod foreign;
 mod table;
 
 pub(super) use expression::{Expression, Side};

@@ -5,13 +5,13 @@ use rustix::io::Errno;
 use super::expression::Expression;
 use crate::network::netlink::{Family, Message, Socket};
 
-const SUBSYSTEM: u16 = 10;
-const BEGIN: u16 = 0x10;
-const END: u16 = 0x11;
+pub(super) const SUBSYSTEM: u16 = 10;
+pub(super) const BEGIN: u16 = 0x10;
+pub(super) const END: u16 = 0x11;
 const NEW_TABLE: u16 = 0;
 const DELETE_TABLE: u16 = 2;
 const NEW_CHAIN: u16 = 3;
-const NEW_RULE: u16 = 6;
+pub(super) const NEW_RULE: u16 = 6;
 /// Nobody else may change it, and it goes with its socket. Since 5.12.
 const OWNED: u32 = 2;
 
@@ -147,7 +147,7 @@ fn header(family: u8, resource: u16) -> [u8; 4] {
     [family, 0, high, low]
 }
 
-fn bound(kind: u16) -> Message {
+pub(super) fn bound(kind: u16) -> Message {
     Message::new(kind, 0, &header(0, SUBSYSTEM))
 }
 
