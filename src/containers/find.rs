@@ -40,6 +40,8 @@ pub fn status(store: &Store, row: &StoredContainer) -> Result<Status, Failure> {
             row.name,
             row.short_id()
         ));
+        // what it left does no harm, and the next one tries again
+        let _ = crate::networks::sweep(store);
     }
     Ok(status)
 }

@@ -67,6 +67,7 @@ fn asked<'d>(row: &'d StoredContainer, document: &'d Document) -> Result<Asked<'
     Ok(Asked {
         container: &row.id,
         name: &row.name,
+        by_default: host.network_mode == "default",
         networks: networks?,
         publish: ports::published(&host.port_bindings, &all),
         servers: host

@@ -42,7 +42,7 @@ pub fn sweep(store: &Store) -> Result<(), Failure> {
         .filter(|network| network.driver == "bridge")
         .map(|network| (network.id.clone(), network.bridge()))
         .collect();
-    let gone = network::sweep(store.root(), &bridges);
+    let gone = network::sweep(store.root(), &bridges, &alive(store));
     gone.map_err(|error| network_failure(&error)).map(drop)
 }
 

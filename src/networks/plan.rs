@@ -9,7 +9,9 @@ use cache::Store;
 use cache::networks::{StoredNetwork, Taken, Wanted};
 use executor::monitor::Lock;
 use executor::namespace;
-use executor::network::{Bridged, Interface, Pasta, Plan, Publish, Settings, bridge_and_others};
+use executor::network::{
+    Bridged, Interface, Pasta, Plan, Publish, Settings, bridge_and_others, examine_pasta,
+};
 
 use super::{alive, endpoints, network_failure, row_failure};
 use crate::home::store_failure;
@@ -27,6 +29,8 @@ pub struct Asked<'a> {
     pub container: &'a str,
     /// Its name.
     pub name: &'a str,
+    /// Whether nobody said which network.
+    pub by_default: bool,
     /// The networks, by name or id; the first is the one that leads out.
     pub networks: Vec<(&'a str, Joining)>,
     /// Ports of the host that lead to it.
@@ -79,6 +83,15 @@ pub fn plan(store: &Store, asked: Asked<'_>) -> Result<(Plan, Given), Failure> {
         asked.servers
     };
     if !namespace::is_initial() {
+        if asked.by_default
+            && asked.publish.is_empty()
+            && let Err(error) = examine_pasta()
+        {
+            crate::report::note(&format!(
+                "note: the container shares this host's network: {error}"
+            ));
+            return Ok((Plan::Host, given));
+        }
         return rootless(&asked.networks, asked.publish).map(|plan| (plan, given));
     }
     let mut interfaces = Vec::new();

@@ -23,6 +23,7 @@ mod logins;
 mod many;
 mod messages;
 mod namespaces;
+mod networks;
 mod outputs;
 mod place;
 mod probe;

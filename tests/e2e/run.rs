@@ -98,7 +98,16 @@ fn input_reaches_the_process_and_output_is_kept_apart() {
         return;
     };
     let mut child = place
-        .command(&["run", "--rm", "-i", BASE, "sh", "-c", "cat; echo no >&2"])
+        .command(&[
+            "run",
+            "--rm",
+            "-i",
+            "--network=none",
+            BASE,
+            "sh",
+            "-c",
+            "cat; echo no >&2",
+        ])
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())

@@ -139,21 +139,33 @@ fn remove_empty(links: &mut Links, name: &str) {
 }
 
 /// Removes the bridges of networks whose containers were killed with everybody who could have done it:
-/// `bridges` are pairs of a network's id and its bridge's name. Gives the names of those removed.
+/// `bridges` are pairs of a network's id and its bridge's name, `alive` says whether the container with
+/// an id lives. Gives the names of those removed.
 ///
 /// # Errors
 /// When netlink cannot be had.
-pub fn sweep(store: &Path, bridges: &[(String, String)]) -> Result<Vec<String>, NetworkError> {
+pub fn sweep(
+    store: &Path,
+    bridges: &[(String, String)],
+    alive: &dyn Fn(&str) -> bool,
+) -> Result<Vec<String>, NetworkError> {
     let mut links = Links::open().map_err(NetworkError::refused("netlink"))?;
     let mut gone = Vec::new();
     for (network, bridge) in bridges {
-        let there = |links: &mut Links| matches!(links.index(bridge), Ok(Some(_)));
-        if !there(&mut links) {
+        let endpoints = Endpoints::at(store, network);
+        if !matches!(links.index(bridge), Ok(Some(_))) {
             continue;
         }
-        let _lock = Endpoints::at(store, network).lock_again();
-        remove_empty(&mut links, bridge);
-        if !there(&mut links) {
+        let _lock = endpoints.lock_again();
+        let Ok(Some((index, _))) = links.index(bridge) else {
+            continue;
+        };
+        if endpoints.all(alive).is_ok_and(|there| there.is_empty()) {
+            // the kernel takes its time to remove those of dead namespaces
+            for port in links.ports(index).unwrap_or_default() {
+                let _ = links.remove(&port);
+            }
+            remove_empty(&mut links, bridge);
             gone.push(bridge.clone());
         }
     }

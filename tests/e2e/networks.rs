@@ -1,0 +1,223 @@
+//! Networks of containers, through the binary: names, published ports, ways in and out, and that
+//! nothing stays. Only root has bridges.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::place::{BASE, Place};
+
+/// A place of root's; none, loudly, for anybody else and where there are no bridges.
+fn place() -> Option<Place> {
+    let place = Place::with_base()?;
+    let probe = place.rbuild(&["doctor", "--format=json"]).ok();
+    let can: serde_json::Value = serde_json::from_str(&probe.out).unwrap();
+    let networks = can["findings"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .any(|finding| finding["what"] == "networks" && finding["good"] == true);
+    if can["tier"] == "root" && networks {
+        return Some(place);
+    }
+    eprintln!("SKIPPED: this machine gives no bridges: {}", probe.out);
+    None
+}
+
+/// Removes what a test started, whatever became of it.
+struct Containers<'p>(&'p Place, &'p [&'p str]);
+
+impl Drop for Containers<'_> {
+    fn drop(&mut self) {
+        let mut words = vec!["rm", "-f"];
+        words.extend(self.1);
+        self.0.rbuild(&words);
+    }
+}
+
+/// Names of this host's interfaces that are of the network `name` of a place.
+fn bridge(place: &Place, name: &str) -> Option<String> {
+    let id = place
+        .rbuild(&["network", "inspect", "-f", "{{.Id}}", name])
+        .ok();
+    let bridge = format!("rb-{}", &id.out[..12]);
+    std::path::Path::new("/sys/class/net")
+        .join(&bridge)
+        .exists()
+        .then_some(bridge)
+}
+
+/// Waits for the bridge to go: it goes after everybody was told of the container's end.
+fn is_gone(place: &Place, name: &str) -> bool {
+    let start = Instant::now();
+    while bridge(place, name).is_some() {
+        if start.elapsed() > Duration::from_secs(30) {
+            return false;
+        }
+        std::thread::yield_now();
+    }
+    true
+}
+
+/// What a web server answers.
+fn get(address: &str) -> String {
+    let start = Instant::now();
+    loop {
+        // the server may be still starting
+        if let Ok(mut talk) = TcpStream::connect(address) {
+            let mut text = String::new();
+            let asked = talk.write_all(b"GET / HTTP/1.0\r\n\r\n");
+            if asked.is_ok() && talk.read_to_string(&mut text).is_ok() && !text.is_empty() {
+                return text;
+            }
+        }
+        assert!(
+            start.elapsed().as_secs() < 30,
+            "nobody answers at {address}"
+        );
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_container_is_reached_by_its_address_and_by_a_port_of_the_host() {
+    let Some(place) = place() else { return };
+    let _over = Containers(&place, &["web"]);
+    let serve = "echo page > /tmp/index.html; exec busybox httpd -f -h /tmp";
+    place
+        .rbuild(&[
+            "run",
+            "-d",
+            "--name",
+            "web",
+            "-p",
+            "127.0.0.1::80",
+            BASE,
+            "sh",
+            "-c",
+            serve,
+        ])
+        .ok();
+    let format = "{{.NetworkSettings.IPAddress}}";
+    let address = place.rbuild(&["inspect", "-f", format, "web"]).ok().out;
+    assert!(get(&format!("{}:80", address.trim())).ends_with("page\n"));
+    let port = place.rbuild(&["port", "web", "80"]).ok().out;
+    assert!(get(port.trim()).ends_with("page\n"));
+    let taken = format!("{}:81", port.trim());
+    place
+        .rbuild(&["run", "--rm", "-p", &taken, BASE, "true"])
+        .fails(125, "already");
+    assert!(bridge(&place, "bridge").is_some());
+    place.rbuild(&["rm", "-f", "web"]).ok();
+    assert!(is_gone(&place, "bridge"));
+}
+
+#[test]
+fn containers_know_each_other_by_name_on_networks_of_their_own() {
+    let Some(place) = place() else { return };
+    place.rbuild(&["network", "create", "net"]).ok();
+    place
+        .rbuild(&["network", "create", "--internal", "other"])
+        .ok();
+    let _over = Containers(&place, &["one", "two"]);
+    for (name, network) in [("one", "net"), ("two", "other")] {
+        place
+            .rbuild(&[
+                "run",
+                "-d",
+                "--name",
+                name,
+                "--network",
+                network,
+                BASE,
+                "sleep",
+                "600",
+            ])
+            .ok();
+    }
+    let ping = |name: &str| {
+        let words = ["exec", "one", "busybox", "ping", "-c", "1", "-W", "2", name];
+        place.rbuild(&words).code
+    };
+    assert_ne!(ping("two"), 0);
+    place
+        .rbuild(&["network", "connect", "--alias", "second", "net", "two"])
+        .ok();
+    assert_eq!((ping("two"), ping("second")), (0, 0));
+    place
+        .rbuild(&["network", "connect", "net", "two"])
+        .fails(1, "already exists");
+    place.rbuild(&["rename", "two", "three"]).ok();
+    assert_eq!(ping("three"), 0);
+    place.rbuild(&["rename", "three", "two"]).ok();
+    place
+        .rbuild(&["network", "rm", "net"])
+        .fails(1, "has active endpoints");
+    place.rbuild(&["network", "disconnect", "net", "two"]).ok();
+    assert_ne!(ping("two"), 0);
+    place.rbuild(&["rm", "-f", "one", "two"]).ok();
+    place.rbuild(&["network", "rm", "net", "other"]).ok();
+    place
+        .rbuild(&["network", "inspect", "net"])
+        .fails(1, "No such network");
+}
+
+/// Whatever kills a monitor: addresses and ports are free, and no interface stays.
+#[test]
+fn a_killed_monitor_leaves_nothing() {
+    let Some(place) = place() else { return };
+    let subnet = "10.213.77.0/24";
+    place
+        .rbuild(&["network", "create", "--subnet", subnet, "net"])
+        .ok();
+    let run = |name: &str| {
+        let words = [
+            "run",
+            "-d",
+            "--name",
+            name,
+            "--network",
+            "net",
+            "--ip",
+            "10.213.77.7",
+            BASE,
+            "sleep",
+            "600",
+        ];
+        place.rbuild(&words)
+    };
+    let _over = Containers(&place, &["one", "two"]);
+    run("one").ok();
+    run("two").fails(125, "Address already in use");
+    let id = place.rbuild(&["inspect", "-f", "{{.Id}}", "one"]).ok().out;
+    let killed = monitors(id.trim());
+    assert!(!killed.is_empty());
+    for pid in killed {
+        let _ = std::process::Command::new("kill")
+            .args(["-KILL", &pid])
+            .status();
+    }
+    place.rbuild(&["rm", "-f", "one", "two"]).ok();
+    run("two").ok();
+    place.rbuild(&["rm", "-f", "two"]).ok();
+    assert!(is_gone(&place, "net"));
+    place.rbuild(&["network", "rm", "net"]).ok();
+}
+
+/// The processes that hold the lock of a container.
+fn monitors(id: &str) -> Vec<String> {
+    let is_monitor = |pid: &str| {
+        let links = std::fs::read_dir(format!("/proc/{pid}/fd"));
+        links.into_iter().flatten().flatten().any(|link| {
+            let to = std::fs::read_link(link.path()).unwrap_or_default();
+            to.ends_with(format!("{id}/lock"))
+        })
+    };
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
+        .filter(|pid| is_monitor(pid))
+        .collect()
+}
