@@ -21,8 +21,6 @@ use super::rules;
 
 /// The network on which docker's containers do not know each other's names.
 pub(super) const NAMELESS: &str = "bridge";
-/// The number of loopback in every namespace.
-const LOOPBACK: u32 = 1;
 
 /// Where things are, seen from the monitor.
 #[derive(Debug, Clone)]
@@ -51,7 +49,8 @@ pub struct Up {
     container: String,
 }
 
-/// Makes a network namespace, and leaves this thread in the one where it was.
+/// Makes a network namespace with loopback up, and leaves this thread in the one where it was. Of an
+/// ordinary user's process it takes one thread.
 ///
 /// # Errors
 /// As unshare(2).
@@ -77,14 +76,6 @@ pub fn set_up(plan: &Plan, namespace: Option<OwnedFd>, place: &Place) -> Result<
         servers: Vec::new(),
         container: String::new(),
     };
-    if let Some(namespace) = &up.namespace {
-        within(namespace, || {
-            Links::open()?.raise(LOOPBACK)?;
-            super::namespace::no_ipv6();
-            Ok(())
-        })
-        .map_err(NetworkError::refused("raising loopback"))?;
-    }
     match plan {
         Plan::Host | Plan::None | Plan::Of { .. } => {}
         Plan::Bridge(plan) => up.bridge(plan)?,
