@@ -107,6 +107,15 @@ impl Capabilities {
         Ok(Self(set & available.0))
     }
 
+    /// Their names, `CAP_CHOWN` …, of those that have one.
+    pub(crate) fn names(self) -> Vec<String> {
+        let has = |number: &usize| self.0 & (1 << number) != 0;
+        let numbers = (0..NAMES.len()).filter(has);
+        numbers
+            .map(|number| format!("CAP_{}", NAMES[number]))
+            .collect()
+    }
+
     /// Whether `name` (without `CAP_`) is in it.
     pub(crate) fn has(self, name: &str) -> bool {
         bit(name).is_ok_and(|bit| self.0 & bit != 0)

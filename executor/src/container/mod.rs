@@ -4,19 +4,20 @@
 //! containers; [`Launcher::run`] asks it for one; [`Running::wait`] gives its output and its [`Exit`].
 //! This module knows no solver, no store and no Dockerfile.
 
+pub(crate) mod bundle;
 pub(crate) mod capability;
 pub(crate) mod cgroup;
 pub mod error;
 pub mod exit;
 pub mod hosts;
 pub mod launcher;
-mod limit;
+pub(crate) mod limit;
 pub mod plan;
 pub mod running;
-mod seccomp;
+pub(crate) mod seccomp;
 pub(crate) mod server;
 pub mod spec;
-mod user;
+pub(crate) mod user;
 pub(crate) mod wire;
 
 pub use cgroup::obstacle;

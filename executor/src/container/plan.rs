@@ -139,7 +139,7 @@ const LINKS: [(&str, &str); 5] = [
     ("ptmx", "pts/ptmx"),
 ];
 
-const MASKED: [&str; 10] = [
+pub(crate) const MASKED: [&str; 10] = [
     "acpi",
     "asound",
     "interrupts",
@@ -155,7 +155,7 @@ const MASKED: [&str; 10] = [
 /// Paths of /sys that tell about the machine's firmware and power.
 pub(crate) const MASKED_SYS: [&str; 2] = ["firmware", "devices/virtual/powercap"];
 
-const PROTECTED: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
+pub(crate) const PROTECTED: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
 
 /// The mounts of `spec` on `machine`, its root excepted.
 pub fn plan(spec: &ContainerSpec, machine: &Machine) -> Vec<Step> {

@@ -40,6 +40,10 @@ impl Attached {
     ///
     /// # Errors
     /// [`MonitorError::Protocol`].
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "whoever hears an end or an error goes another way than on to the next"
+    )]
     pub fn next(&mut self) -> Result<Event, MonitorError> {
         if let Some((stream, bytes)) = self.early.pop_front() {
             return Ok(Event::Output(stream, bytes));

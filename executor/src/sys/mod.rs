@@ -8,6 +8,7 @@
 )]
 
 pub mod filter;
+pub mod memory;
 pub mod mount;
 pub mod process;
 

@@ -73,7 +73,7 @@ fn output_and_code(world: &World) {
         assert_eq!(error.exit_status(), Some(code), "{error}");
     }
     let mut process = shell(&place, "true");
-    process.cwd = "/nosuch".to_owned();
+    "/nosuch".clone_into(&mut process.cwd);
     assert!(
         run(&place, process).is_err(),
         "a working directory is not made"
@@ -95,7 +95,7 @@ fn same(world: &World) {
     place.start().unwrap();
     let told = place.until("first", |_| {
         std::fs::read_to_string(place.folder.join("fs/tmp/first"))
-            .is_ok_and(|text| text.lines().count() > 40 && text.ends_with(|c: char| c == '\n'))
+            .is_ok_and(|text| text.lines().count() > 40 && text.ends_with('\n'))
     });
     assert_eq!(told.state, State::Running);
     let (second, code) = sh(
@@ -119,8 +119,8 @@ fn another_user(world: &World) {
         &place,
         "id -u; id -g; pwd; echo $A; grep CapEff /proc/self/status",
     );
-    process.user = "app".to_owned();
-    process.cwd = "/tmp".to_owned();
+    "app".clone_into(&mut process.user);
+    "/tmp".clone_into(&mut process.cwd);
     process.env = vec!["A=b".to_owned()];
     let said = match run(&place, process) {
         Err(MonitorError::Container(executor::container::ContainerError::UnmappedId {
@@ -132,7 +132,7 @@ fn another_user(world: &World) {
     };
     assert_eq!(said, "1000\n1001\n/tmp\nb\nCapEff:\t0000000000000000\n");
     let mut process = shell(&place, "true");
-    process.user = "nosuch".to_owned();
+    "nosuch".clone_into(&mut process.user);
     assert!(run(&place, process).is_err());
 }
 

@@ -66,7 +66,7 @@ fn not_started(world: &World) {
         assert!(status.error.contains(program), "{status:?}");
     }
     let mut place = world.place("");
-    place.life.spec.process.user = "nosuch".to_owned();
+    "nosuch".clone_into(&mut place.life.spec.process.user);
     let error = place.start().unwrap_err();
     assert_eq!(error.exit_status(), None, "{error}");
     assert_eq!(place.over().exit_code, 128);
@@ -78,8 +78,8 @@ fn input(world: &World) {
     let mut attached = place.attached(true);
     let input = attached.input();
     let writer = std::thread::spawn(move || {
-        for _ in 0..30 {
-            input.write(&[b'x'; 100_000]).unwrap();
+        for _ in 0..300 {
+            input.write(&[b'x'; 10_000]).unwrap();
         }
         input.end();
         // the connection lasts as long as one of its two ends

@@ -16,6 +16,7 @@
 mod base;
 mod exec;
 mod faults;
+mod foreign;
 mod life;
 mod options;
 mod place;
@@ -40,7 +41,14 @@ fn main() {
         Some(place::AFTERWARDS) => std::process::exit(place::afterwards(&args[2])),
         _ => {}
     }
-    let cases: Vec<Case> = [exec::CASES, faults::CASES, life::CASES, options::CASES].concat();
+    let cases: Vec<Case> = [
+        exec::CASES,
+        faults::CASES,
+        foreign::CASES,
+        life::CASES,
+        options::CASES,
+    ]
+    .concat();
     if args.iter().any(|arg| arg == "--list") {
         for (name, _) in cases {
             println!("{name}: test");

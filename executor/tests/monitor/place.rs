@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use executor::container::Stream;
 use executor::container::spec::{Network, Upper};
 use executor::monitor::{
-    Attach, Attached, Control, Event, Life, LogOptions, MonitorError, Restart, State, Status, start,
+    Attach, Attached, Control, Event, Life, LogOptions, MonitorError, Restart, Status, start,
 };
 use executor::network::Plan;
 

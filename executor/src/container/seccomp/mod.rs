@@ -34,6 +34,11 @@ pub(crate) fn filter(capabilities: Capabilities) -> Vec<Instruction> {
     assembler.finish()
 }
 
+/// The same as the OCI runtime specification has it, for another runtime to load.
+pub(crate) fn document(capabilities: Capabilities) -> serde_json::Value {
+    profile::document(capabilities)
+}
+
 /// What the kernel would do with `program`.
 #[cfg(test)]
 fn run(program: &[Instruction], machine: u32, number: u32, args: [u64; 6]) -> u32 {

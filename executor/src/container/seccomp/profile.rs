@@ -8,6 +8,9 @@ const LIST: &str = include_str!("profile.txt");
 /// that its C library falls back on an older one.
 const NEWEST: u32 = 467;
 
+/// Every CLONE_NEW* that clone(2) takes as a flag.
+const NEW_NAMESPACES: u64 = 0x7e02_0000;
+
 /// Whose numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Column {
@@ -61,6 +64,55 @@ pub(super) fn ranges(column: Column, capabilities: Capabilities) -> Vec<(u32, De
         }
     }
     ranges
+}
+
+/// The list as the OCI runtime specification has it: a call without a rule is refused.
+pub(super) fn document(capabilities: Capabilities) -> serde_json::Value {
+    use serde_json::json;
+    let mut allowed = Vec::new();
+    let mut rules = Vec::new();
+    let masked =
+        |value: u64| json!({"index": 0, "value": value, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"});
+    let equal = |value: u64, op: &str| json!({"index": 0, "value": value, "op": op});
+    let mut rule = |name: &str, argument: serde_json::Value| {
+        rules.push(json!({"names": [name], "action": "SCMP_ACT_ALLOW", "args": [argument]}));
+    };
+    let mut unknown = Vec::new();
+    for line in LIST.lines().filter(|line| !line.starts_with('#')) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [name, _, _, _, decision] = words[..] else {
+            continue;
+        };
+        match decide(decision, capabilities) {
+            Decision::Always(ALLOW) => allowed.push(name),
+            Decision::Always(result) if result == errno(libc::ENOSYS) => unknown.push(name),
+            Decision::Always(_) => {}
+            Decision::Socket => rule(name, equal(libc::AF_VSOCK as u64, "SCMP_CMP_NE")),
+            Decision::Personality => {
+                for domain in [0, 8, 0x2_0000, 0x2_0008, 0xffff_ffff] {
+                    rule(name, equal(domain, "SCMP_CMP_EQ"));
+                }
+            }
+            Decision::Clone => rule(name, masked(NEW_NAMESPACES)),
+        }
+    }
+    rules.push(json!({"names": allowed, "action": "SCMP_ACT_ALLOW"}));
+    if !unknown.is_empty() {
+        rules.push(json!({
+            "names": unknown, "action": "SCMP_ACT_ERRNO", "errnoRet": libc::ENOSYS,
+        }));
+    }
+    let machines = if cfg!(target_arch = "aarch64") {
+        json!(["SCMP_ARCH_AARCH64"])
+    } else {
+        json!(["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"])
+    };
+    json!({
+        "defaultAction": "SCMP_ACT_ERRNO",
+        "defaultErrnoRet": libc::EPERM,
+        "architectures": machines,
+        "syscalls": rules,
+    })
 }
 
 fn decide(rule: &str, capabilities: Capabilities) -> Decision {

@@ -92,7 +92,7 @@ fn prepare(
     close_all_but(&[reporter.0.as_raw_fd()]).map_err(failed("closing descriptors"))?;
 
     let who = process::identify(&spec.process)?;
-    let env = process::environment(&spec.process, &start.secret_env, who.uid)?;
+    let env = process::environment(&spec.process, start.secret_env, who.uid)?;
     process::give_stdio(&who, terminal.is_some())
         .map_err(failed("giving the standard descriptors to the user"))?;
     process::enter_directory(&spec.process.cwd, &who, true)?;

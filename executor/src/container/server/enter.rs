@@ -170,3 +170,16 @@ pub(crate) fn root(container: &OwnedFd) -> Result<OwnedFd, ContainerError> {
         }
     }
 }
+
+/// The terminals of a container, as it sees them: what is mounted there may be its own work, and is
+/// taken for what it should be only if the kernel says that it is.
+pub(crate) fn terminals(container: &OwnedFd) -> Result<OwnedFd, ContainerError> {
+    const DEVPTS_SUPER_MAGIC: i64 = 0x1cd1;
+    let failed = ContainerError::prepare("the container's terminals");
+    let found = super::tree::without_links(root(container)?, "dev/pts").map_err(&failed)?;
+    let kind = rustix::fs::fstatfs(&found).map_err(&failed)?.f_type;
+    if kind as i64 != DEVPTS_SUPER_MAGIC {
+        return Err(failed(Errno::NOTTY));
+    }
+    Ok(found)
+}

@@ -5,6 +5,7 @@
 mod child;
 mod content;
 pub(crate) mod enter;
+pub(crate) mod foreign;
 mod init;
 mod mounts;
 mod process;

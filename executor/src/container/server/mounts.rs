@@ -212,7 +212,7 @@ impl<'a> Builder<'a> {
                 let copy = tree::copy(CWD, "/proc", true).map_err(&failed)?;
                 restricted(copy, nodev, true)
             }
-            Tree::Node(path) => self.node(path).map_err(source(path)),
+            Tree::Node(path) => node(path).map_err(failed),
             Tree::Host { path, propagation } => {
                 let (root, rest) = host(&self.launch.host_sources, path).ok_or_else(|| {
                     ContainerError::UnannouncedSource {
@@ -244,24 +244,6 @@ impl<'a> Builder<'a> {
                 restricted(copy, nodev, false)
             }
         }
-    }
-
-    /// A device, or a directory of them, of the launcher's /dev.
-    fn node(&self, path: &std::path::Path) -> Result<OwnedFd, Errno> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let dev = rustix::fs::open("/dev", flags, Mode::empty())?;
-        let place = tree::inside(&dev, path.to_str().unwrap_or(".."))?;
-        let kind = FileType::from_raw_mode(rustix::fs::fstat(&place)?.st_mode);
-        if !matches!(
-            kind,
-            FileType::CharacterDevice | FileType::BlockDevice | FileType::Directory
-        ) {
-            return Err(Errno::NODEV);
-        }
-        let copy = tree::copy(place, "", true)?;
-        let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-        tree::restrict(&copy, attributes, true)?;
-        Ok(copy)
     }
 
     fn all_devices(&mut self) -> Result<(), ContainerError> {
@@ -329,6 +311,24 @@ impl<'a> Builder<'a> {
     }
 }
 
+/// A device, or a directory of them, of the launcher's /dev.
+fn node(path: &std::path::Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let dev = rustix::fs::open("/dev", flags, Mode::empty())?;
+    let place = tree::inside(&dev, path.to_str().unwrap_or(".."))?;
+    let kind = FileType::from_raw_mode(rustix::fs::fstat(&place)?.st_mode);
+    if !matches!(
+        kind,
+        FileType::CharacterDevice | FileType::BlockDevice | FileType::Directory
+    ) {
+        return Err(Errno::NODEV);
+    }
+    let copy = tree::copy(place, "", true)?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    tree::restrict(&copy, attributes, true)?;
+    Ok(copy)
+}
+
 /// A new instance of terminals.
 pub(super) fn terminals(tty_group: bool, attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
     let mut options = vec![("mode", "620"), ("ptmxmode", "666")];
@@ -383,7 +383,7 @@ fn what(tree: &Tree) -> String {
         Tree::Queues => "mqueue".to_owned(),
         Tree::Store(path) => format!("`{}` of the store", path.display()),
         Tree::Host { path, .. } => format!("`{}` of the host", path.display()),
-        Tree::Node(path) => format!("the device `{}`", path.display()),
+        Tree::Node(path) => format!("the device `/dev/{}`", path.display()),
         Tree::HostProc => "the host's proc".to_owned(),
         Tree::Layers { path, .. } => format!("`{path}` of other layers"),
         Tree::Made(_) => "a file made for this container".to_owned(),

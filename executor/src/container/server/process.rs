@@ -20,7 +20,7 @@ use crate::sys::filter::{Instruction, load_seccomp, scope_abstract_sockets};
 use crate::sys::process::raise_ambient;
 
 /// The largest passwd or group file that is read.
-const USER_FILE: u64 = 1 << 20;
+pub(super) const USER_FILE: u64 = 1 << 20;
 /// PATH of a container that sets none.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -48,6 +48,18 @@ pub(super) fn environment(
     secrets: &[String],
     uid: u32,
 ) -> Result<Vec<String>, ContainerError> {
+    // a container without passwd has homes all the same
+    Ok(complete(process, secrets, &|| {
+        user::home(uid, &read("/etc/passwd").unwrap_or_default())
+    }))
+}
+
+/// The same with the home directory given, which is asked for only when it is needed.
+pub(super) fn complete(
+    process: &Process,
+    secrets: &[String],
+    home: &dyn Fn() -> String,
+) -> Vec<String> {
     let mut env: Vec<String> = Vec::with_capacity(process.env.len() + secrets.len() + 2);
     for variable in process.env.iter().chain(secrets) {
         let name = variable.split('=').next().unwrap_or_default();
@@ -64,11 +76,9 @@ pub(super) fn environment(
     let has_home = |known: &String| known.starts_with("HOME=") && known.len() > "HOME=".len();
     if !env.iter().any(has_home) {
         env.retain(|known| !known.starts_with("HOME="));
-        // a container without passwd has homes all the same
-        let passwd = read("/etc/passwd").unwrap_or_default();
-        env.push(format!("HOME={}", user::home(uid, &passwd)));
+        env.push(format!("HOME={}", home()));
     }
-    Ok(env)
+    env
 }
 
 /// Makes pipes and the container's own terminal the user's, so that /dev/stdout can be opened. What

@@ -319,9 +319,14 @@ pub(crate) fn terminal(terminals: &OwnedFd) -> rustix::io::Result<Terminal> {
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
     let master = rustix::fs::openat(terminals, "ptmx", flags, Mode::empty())?;
     rustix::pty::unlockpt(&master)?;
+    let peer = peer(&master)?;
+    Ok(Terminal { master, peer })
+}
+
+/// The container's side of a terminal.
+pub(crate) fn peer(master: &OwnedFd) -> rustix::io::Result<OwnedFd> {
     let flags = rustix::pty::OpenptFlags::RDWR
         | rustix::pty::OpenptFlags::NOCTTY
         | rustix::pty::OpenptFlags::CLOEXEC;
-    let peer = rustix::pty::ioctl_tiocgptpeer(&master, flags)?;
-    Ok(Terminal { master, peer })
+    rustix::pty::ioctl_tiocgptpeer(master, flags)
 }

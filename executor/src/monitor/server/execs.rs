@@ -9,7 +9,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Signal, pidfd_send_signal};
 
 use super::serve::{Monitor, Role};
-use crate::container::server::enter::{Entry, enter};
+use crate::container::server::enter::{Entry, enter, terminals};
 use crate::container::server::report::Report;
 use crate::container::server::start::{Terminal, terminal};
 use crate::container::spec::Process;
@@ -48,13 +48,17 @@ impl Monitor {
         }
         let running = self.running.as_ref().ok_or(MonitorError::NotRunning)?;
         let made = match (size, &running.terminals) {
-            (Some(size), Some(terminals)) => {
-                let made = terminal(terminals).map_err(MonitorError::refused("a terminal"))?;
-                super::output::resize(&made.master, size);
-                Some(made)
-            }
-            _ => None,
+            (None, _) => None,
+            (Some(_), Some(terminals)) => Some(terminal(terminals)),
+            // another runtime made them
+            (Some(_), None) => Some(terminal(&terminals(&running.pidfd)?)),
         };
+        let made = made
+            .transpose()
+            .map_err(MonitorError::refused("a terminal"))?;
+        if let (Some(made), Some(size)) = (&made, size) {
+            super::output::resize(&made.master, size);
+        }
         let mut execution = self.enter(process, privileged, made.as_ref(), &stdio)?;
         execution.terminal = made.map(|made| made.master);
         let id = execution.id;

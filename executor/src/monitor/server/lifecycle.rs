@@ -16,7 +16,7 @@ use super::setup::unstarted;
 use crate::container::capability::Capabilities;
 use crate::container::cgroup::{self, Group};
 use crate::container::server::report::Report;
-use crate::container::server::start::{Asked, Terminal, begin};
+use crate::container::server::start::{Asked, Cloning, Terminal, begin};
 use crate::container::server::stubs;
 use crate::container::spec::Namespace;
 use crate::container::{ContainerError, Status as Wait, Stream};
@@ -28,6 +28,9 @@ use crate::sys::process::wait;
 
 /// How long the monitor waits, when all is over, for those who have not read the end yet.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// After which time a container is one that stays.
+const SETTLED: Duration = Duration::from_secs(1);
 
 /// The container's process, and what leads to it.
 pub(super) struct Running {
@@ -113,6 +116,10 @@ impl Monitor {
             cgroup::plain(self.life.id.clone(), tree, own)
         });
         let contents: Vec<&[u8]> = self.life.contents.iter().map(Vec::as_slice).collect();
+        if let Some(runtime) = self.life.runtime.clone() {
+            let cloning = self.begin_with(&runtime, stdio, group)?;
+            return self.joined_up(cloning, out, err, input);
+        }
         let asked = Asked {
             spec,
             contents: &contents,
@@ -124,6 +131,18 @@ impl Monitor {
             hold: false,
         };
         let cloning = begin(asked, &self.launch, &mut self.filters)?;
+        self.joined_up(cloning, out, err, input)
+    }
+
+    /// A container that was cloned, with its standard descriptors.
+    fn joined_up(
+        &self,
+        cloning: Cloning,
+        mut out: Option<File>,
+        err: Option<File>,
+        mut input: Option<File>,
+    ) -> Result<Running, ContainerError> {
+        let failed = ContainerError::prepare("the standard descriptors");
         if let Some(terminal) = &cloning.terminal {
             let master = terminal.master.try_clone();
             let master = master.map_err(|error| ContainerError::Prepare {
@@ -205,6 +224,7 @@ impl Monitor {
         if let Some(checks) = &mut self.checks {
             checks.begin(Instant::now());
         }
+        self.trim = Some(Instant::now() + SETTLED);
         self.write_status();
         for (_, link) in &mut self.links {
             if let Role::Starter { attached } = link.role {
@@ -258,6 +278,9 @@ impl Monitor {
         let ran = running.since.elapsed();
         drop(running);
         self.drop_execs();
+        if let Some(runtime) = &self.life.runtime {
+            self.delete_with(runtime);
+        }
         let stopped = self.stopping.is_some() || self.status.stopped_by_user;
         let wait = self.policy.after(self.life.restart, code, stopped, ran);
         self.status.pid = 0;

@@ -21,7 +21,7 @@ const MAX_FDS: usize = 8;
 /// The largest frame to a monitor that runs: arguments and an environment fit.
 const MAX_FRAME: usize = 8 << 20;
 /// How much is read at once.
-const PIECE: usize = 32 << 10;
+const PIECE: usize = 16 << 10;
 
 /// A connection.
 pub(super) struct Link {

@@ -3,6 +3,7 @@
 
 mod checks;
 mod execs;
+mod foreign;
 mod freeze;
 mod lifecycle;
 mod link;
@@ -53,7 +54,7 @@ pub fn monitor_main() -> i32 {
             MonitorError::refused("a read-only copy of this program")(cause),
         );
     }
-    let outside = match setup::Outside::keep(opening.0.life.afterwards.clone()) {
+    let outside = match setup::Outside::keep(&opening.0.life) {
         Ok(outside) => outside,
         Err(error) => return refuse(&socket, error),
     };
@@ -100,6 +101,7 @@ fn inside(
     let spare = socket.as_fd().try_clone_to_owned().map(UnixStream::from);
     match setup::monitor(socket, opening, joined) {
         Ok(mut monitor) => {
+            monitor.host_mounts = outside.mounts();
             let removed = monitor.serve();
             drop(monitor);
             if !removed {

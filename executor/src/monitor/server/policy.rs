@@ -7,7 +7,7 @@ use crate::monitor::life::Restart;
 /// The shortest wait.
 const FIRST: Duration = Duration::from_millis(100);
 /// The longest.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 /// Who ran this long did not fail at starting.
 const STEADY: Duration = Duration::from_secs(10);
 

@@ -34,6 +34,8 @@ pub(super) struct Monitor {
     pub(super) filters: Filters,
     pub(super) joined: Vec<OwnedFd>,
     pub(super) host_proc: OwnedFd,
+    /// Where another runtime finds its files.
+    pub(super) host_mounts: Option<OwnedFd>,
     pub(super) network: Option<Up>,
     /// Held, so that nobody else starts it.
     pub(super) _lock: Lock,
@@ -57,6 +59,8 @@ pub(super) struct Monitor {
     pub(super) size: Option<(u16, u16)>,
     /// Whether somebody else does what is to be done afterwards.
     pub(super) taken_over: bool,
+    /// When it gives back the memory that only starting took.
+    pub(super) trim: Option<Instant>,
     /// When the monitor ends at the latest, once all is over.
     pub(super) over: Option<Instant>,
 }
@@ -148,6 +152,11 @@ impl Monitor {
             self.begin();
         }
         self.check(now);
+        if self.trim.is_some_and(|trim| trim <= now) {
+            self.trim = None;
+            // it is no harm to keep it
+            let _ = crate::sys::memory::forget_code();
+        }
     }
 
     /// When something is due.
@@ -162,6 +171,7 @@ impl Monitor {
             self.again,
             self.checks_due(),
             self.over,
+            self.trim,
             network.map(|wait| Instant::now() + wait),
         ]
         .into_iter()

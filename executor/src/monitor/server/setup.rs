@@ -33,23 +33,38 @@ use crate::network::{self, Place, Plan, Up};
 const UNSTARTED: i32 = 128;
 
 /// The way back to where the monitor came from, for what is to be done when all is over.
-pub(super) struct Outside(Option<(OwnedFd, Vec<OsString>)>);
+pub(super) struct Outside {
+    mounts: Option<OwnedFd>,
+    arguments: Option<Vec<OsString>>,
+}
 
 impl Outside {
     /// Keeps it, if there is something to be done. Called in the namespaces it leads to.
-    pub(super) fn keep(afterwards: Option<Vec<OsString>>) -> Result<Self, MonitorError> {
-        let Some(arguments) = afterwards else {
-            return Ok(Self(None));
-        };
+    pub(super) fn keep(life: &Life) -> Result<Self, MonitorError> {
+        let arguments = life.afterwards.clone();
+        if arguments.is_none() && life.runtime.is_none() {
+            return Ok(Self {
+                mounts: None,
+                arguments,
+            });
+        }
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let mounts = rustix::fs::open("/proc/self/ns/mnt", flags, Mode::empty())
             .map_err(MonitorError::refused("the mount namespace"))?;
-        Ok(Self(Some((mounts, arguments))))
+        Ok(Self {
+            mounts: Some(mounts),
+            arguments,
+        })
+    }
+
+    /// The host's mount namespace, for another runtime.
+    pub(super) fn mounts(&self) -> Option<OwnedFd> {
+        self.mounts.as_ref()?.try_clone().ok()
     }
 
     /// Becomes this program with the arguments kept; comes back when there are none, or it cannot.
     pub(super) fn execute(self) {
-        let Some((mounts, arguments)) = self.0 else {
+        let (Some(mounts), Some(arguments)) = (self.mounts, self.arguments) else {
             return;
         };
         let arguments = std::iter::once(OsString::from("rbuild")).chain(arguments);
@@ -218,6 +233,7 @@ fn finish(prepared: Prepared, lock: Lock) -> Result<Monitor, MonitorError> {
     Ok(Monitor {
         joined: prepared.joined,
         host_proc: prepared.host_proc,
+        host_mounts: None,
         network,
         launch: prepared.launch,
         filters: Filters::new(),
@@ -237,6 +253,7 @@ fn finish(prepared: Prepared, lock: Lock) -> Result<Monitor, MonitorError> {
         policy: Policy::default(),
         size: None,
         taken_over: false,
+        trim: None,
         over: None,
         life,
     })

@@ -1,0 +1,288 @@
+//! A container as the OCI runtime specification has it (`config.json`), for other runtimes to start.
+//! Knows no process; ids and paths come resolved. See the specification's `config.md`.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::capability::Capabilities;
+use super::error::ContainerError;
+use super::limit;
+use super::plan::{MASKED, MASKED_SYS, PROTECTED};
+use super::seccomp;
+use super::spec::{ContainerSpec, Mount, MountSource, Namespace, Network, Propagation};
+use super::user::Identity;
+
+/// What the specification wants to know beyond the spec.
+pub(crate) struct Facts<'a> {
+    /// The store's root as the other runtime sees it.
+    pub(crate) store: &'a Path,
+    pub(crate) who: &'a Identity,
+    pub(crate) env: &'a [String],
+    pub(crate) capabilities: Capabilities,
+    /// How many files may be open, soft and hard: runtimes raise their own.
+    pub(crate) files: (u64, u64),
+    /// Paths of the namespaces to join, by index.
+    pub(crate) joined: &'a [PathBuf],
+}
+
+/// The document.
+pub(crate) fn config(spec: &ContainerSpec, facts: &Facts<'_>) -> Result<Value, ContainerError> {
+    let process = &spec.process;
+    let names = facts.capabilities.names();
+    let held: &[String] = if facts.who.uid == 0 { &names } else { &[] };
+    let mut rlimits: Vec<Value> = process
+        .ulimits
+        .iter()
+        .map(|text| {
+            let limit = limit::parse(text)?;
+            let kind = format!("{:?}", limit.resource);
+            Ok(json!({"type": kind, "soft": limit.soft, "hard": limit.hard}))
+        })
+        .collect::<Result<_, ContainerError>>()?;
+    if !process
+        .ulimits
+        .iter()
+        .any(|text| text.starts_with("nofile="))
+    {
+        let (soft, hard) = facts.files;
+        rlimits.push(json!({"type": "RLIMIT_NOFILE", "soft": soft, "hard": hard}));
+    }
+    let privileged = spec.security.privileged;
+    let masked = !privileged && !spec.security.unmasked;
+    let paths = |base: &str, names: &[&str]| -> Vec<String> {
+        names.iter().map(|name| format!("/{base}/{name}")).collect()
+    };
+    let mut hidden = paths("proc", &MASKED);
+    hidden.extend(paths("sys", &MASKED_SYS));
+    let mut document = json!({
+        "ociVersion": "1.0.2",
+        "process": {
+            "terminal": process.terminal,
+            "user": {"uid": facts.who.uid, "gid": facts.who.gid, "additionalGids": facts.who.groups},
+            "args": process.args,
+            "env": facts.env,
+            "cwd": if process.cwd.is_empty() { "/" } else { process.cwd.as_str() },
+            "capabilities": {"bounding": names, "effective": held, "permitted": held},
+            "rlimits": rlimits,
+            "noNewPrivileges": process.no_new_privileges,
+            "oomScoreAdj": spec.oom_score_adj.unwrap_or(0),
+        },
+        "root": {"path": "rootfs", "readonly": spec.root.readonly},
+        "mounts": mounts(spec, facts)?,
+        "linux": {
+            "namespaces": namespaces(spec, facts)?,
+            "maskedPaths": if masked { hidden } else { Vec::new() },
+            "readonlyPaths": if masked { paths("proc", &PROTECTED) } else { Vec::new() },
+            "sysctl": spec.sysctls.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+            "resources": resources(spec),
+        },
+    });
+    if spec.namespaces.uts == Namespace::Own {
+        document["hostname"] = json!(spec.hostname);
+    }
+    if !privileged && !spec.security.unfiltered {
+        document["linux"]["seccomp"] = seccomp::document(facts.capabilities);
+    }
+    Ok(document)
+}
+
+fn resources(spec: &ContainerSpec) -> Value {
+    let limits = &spec.resources;
+    let mut resources = json!({});
+    if let Some(bytes) = limits.memory {
+        resources["memory"] = json!({"limit": bytes});
+    }
+    if let Some(thousandths) = limits.milli_cpus {
+        resources["cpu"] = json!({"quota": thousandths.saturating_mul(100), "period": 100_000});
+    }
+    if let Some(count) = limits.pids {
+        resources["pids"] = json!({"limit": count});
+    }
+    resources
+}
+
+fn namespaces(spec: &ContainerSpec, facts: &Facts<'_>) -> Result<Vec<Value>, ContainerError> {
+    let network = match spec.network {
+        Network::Host => Namespace::Host,
+        Network::None => Namespace::Own,
+        Network::Given(index) => Namespace::Given(index),
+    };
+    let kinds = [
+        ("mount", Namespace::Own),
+        ("pid", spec.namespaces.pid),
+        ("ipc", spec.namespaces.ipc),
+        ("uts", spec.namespaces.uts),
+        ("cgroup", spec.namespaces.cgroup),
+        ("network", network),
+    ];
+    let mut list = Vec::new();
+    for (kind, whose) in kinds {
+        match whose {
+            Namespace::Host => {}
+            Namespace::Own => list.push(json!({"type": kind})),
+            Namespace::Given(index) => {
+                let path = facts
+                    .joined
+                    .get(index)
+                    .ok_or_else(|| ContainerError::Invalid {
+                        why: format!("namespace {index} was not sent"),
+                    })?;
+                list.push(json!({"type": kind, "path": path}));
+            }
+        }
+    }
+    Ok(list)
+}
+
+fn mounts(spec: &ContainerSpec, facts: &Facts<'_>) -> Result<Vec<Value>, ContainerError> {
+    let privileged = spec.security.privileged;
+    let shm = format!("size={}", spec.shm_size);
+    let sys = if privileged { "rw" } else { "ro" };
+    let of = |target: &str, kind: &str, options: &[&str]| json!({"destination": target, "type": kind, "source": kind, "options": options});
+    let mut list = vec![
+        of("/proc", "proc", &["nosuid", "noexec", "nodev"]),
+        of(
+            "/dev",
+            "tmpfs",
+            &["nosuid", "strictatime", "mode=755", "size=65536k"],
+        ),
+        of(
+            "/dev/pts",
+            "devpts",
+            &[
+                "nosuid",
+                "noexec",
+                "newinstance",
+                "ptmxmode=0666",
+                "mode=0620",
+                "gid=5",
+            ],
+        ),
+        of(
+            "/dev/shm",
+            "tmpfs",
+            &["nosuid", "noexec", "nodev", "mode=1777", &shm],
+        ),
+        of("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
+        of("/sys", "sysfs", &["nosuid", "noexec", "nodev", sys]),
+    ];
+    for device in &spec.devices {
+        list.push(json!({
+            "destination": device.target, "type": "bind", "source": device.source,
+            "options": ["bind", "nosuid", "noexec"],
+        }));
+    }
+    for mount in &spec.mounts {
+        list.push(one(mount, facts.store)?);
+    }
+    Ok(list)
+}
+
+fn one(mount: &Mount, store: &Path) -> Result<Value, ContainerError> {
+    let mut options: Vec<String> = Vec::new();
+    let mut word = |set: bool, yes: &str| {
+        if set {
+            options.push(yes.to_owned());
+        }
+    };
+    word(mount.readonly, "ro");
+    word(mount.nosuid, "nosuid");
+    word(mount.noexec, "noexec");
+    word(true, "nodev");
+    let (kind, source) = match &mount.source {
+        MountSource::Store(path) => ("bind", store.join(path)),
+        MountSource::Host(path) => ("bind", path.clone()),
+        MountSource::Tmpfs {
+            size,
+            mode,
+            uid,
+            gid,
+        } => {
+            options.push(format!("mode={:o}", mode.unwrap_or(0o1777)));
+            if *size > 0 {
+                options.push(format!("size={size}"));
+            }
+            options.push(format!("uid={uid}"));
+            options.push(format!("gid={gid}"));
+            ("tmpfs", "tmpfs".into())
+        }
+        MountSource::Layers { .. } | MountSource::Content { .. } | MountSource::Socket { .. } => {
+            return Err(ContainerError::Invalid {
+                why: format!(
+                    "the mount at `{}` cannot be given to another runtime",
+                    mount.target
+                ),
+            });
+        }
+    };
+    if kind == "bind" {
+        options.push("rbind".to_owned());
+        options.push(
+            match mount.propagation {
+                Propagation::Private => "rprivate",
+                Propagation::Slave => "rslave",
+                Propagation::Shared => "rshared",
+            }
+            .to_owned(),
+        );
+    }
+    Ok(json!({"destination": mount.target, "type": kind, "source": source, "options": options}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_usual_container_is_told() {
+        let mut spec = super::super::plan::tests::spec();
+        spec.network = Network::Given(0);
+        spec.process.args = vec!["sh".to_owned()];
+        spec.process.ulimits = vec!["nofile=10:20".to_owned()];
+        spec.sysctls = vec![("net.x".to_owned(), "1".to_owned())];
+        let who = Identity {
+            uid: 7,
+            gid: 8,
+            groups: vec![8],
+            asked: Vec::new(),
+        };
+        let facts = Facts {
+            store: Path::new("/s"),
+            who: &who,
+            env: &["A=b".to_owned()],
+            capabilities: Capabilities(1 << 13 | 1),
+            files: (1, 2),
+            joined: &["/proc/1/fd/9".into()],
+        };
+        let told = config(&spec, &facts).unwrap();
+        assert_eq!(told["process"]["user"]["uid"], 7);
+        let capabilities = &told["process"]["capabilities"];
+        assert_eq!(
+            capabilities["bounding"],
+            json!(["CAP_CHOWN", "CAP_NET_RAW"])
+        );
+        assert_eq!(capabilities["effective"], json!([]));
+        let limit = json!({"type": "RLIMIT_NOFILE", "soft": 10, "hard": 20});
+        assert_eq!(told["process"]["rlimits"], json!([limit]));
+        let namespaces = told["linux"]["namespaces"].as_array().unwrap();
+        assert_eq!(namespaces.len(), 6);
+        assert_eq!(
+            namespaces[5],
+            json!({"type": "network", "path": "/proc/1/fd/9"})
+        );
+        let mounts = told["mounts"].as_array().unwrap();
+        let last = mounts.last().unwrap();
+        assert_eq!(
+            (&last["source"], &last["destination"]),
+            (&json!("/s/mounts/v1/x"), &json!("/src"))
+        );
+        assert_eq!(told["linux"]["seccomp"]["defaultAction"], "SCMP_ACT_ERRNO");
+        spec.security.privileged = true;
+        let told = config(&spec, &facts).unwrap();
+        assert!(told["linux"].get("seccomp").is_none());
+        assert_eq!(told["linux"]["maskedPaths"], json!([]));
+        spec.network = Network::Given(1);
+        assert!(config(&spec, &facts).is_err());
+    }
+}
