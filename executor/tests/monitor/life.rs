@@ -8,6 +8,7 @@ use crate::place::{AFTERWARDS, Heard, World, hear, hear_until};
 pub const CASES: &[Case] = &[
     ("life::output_and_code", output_and_code),
     ("life::nothing_is_lost", nothing_is_lost),
+    ("life::ends_at_once", ends_at_once),
     ("life::not_started", not_started),
     ("life::input", input),
     ("life::terminal", terminal),
@@ -49,6 +50,15 @@ fn nothing_is_lost(world: &World) {
     assert_eq!(heard.out.len(), 3_000_004);
     let place = world.place("echo first; kill -9 $$");
     assert_eq!(hear(&mut place.attached(false)).out, "first\n");
+}
+
+fn ends_at_once(world: &World) {
+    let mut place = world.place("");
+    place.life.spec.process.args = vec!["true".to_owned()];
+    for _ in 0..30 {
+        assert_eq!(hear(&mut place.attached(false)).code, Some(0));
+        place.over();
+    }
 }
 
 fn not_started(world: &World) {

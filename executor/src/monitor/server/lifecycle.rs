@@ -249,6 +249,8 @@ impl Monitor {
         else {
             return;
         };
+        // one that ended at once may have done both in one round: whoever started it is told of that first
+        self.reported();
         self.drain();
         let Some(mut running) = self.running.take() else {
             return;
