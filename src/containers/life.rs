@@ -99,11 +99,7 @@ pub fn prepare(
                 target: device.path_in_container.clone(),
             })
             .collect(),
-        sysctls: host
-            .sysctls
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect(),
+        sysctls: sysctls(document, namespaces),
         oom_score_adj: Some(host.oom_score_adj).filter(|score| *score != 0),
     };
     Ok(Prepared {
@@ -136,6 +132,19 @@ pub fn prepare(
         joined,
         given: network.given,
     })
+}
+
+/// Variables of the kernel's; the domain is one of them.
+fn sysctls(document: &Document, namespaces: Namespaces) -> Vec<(String, String)> {
+    let given = document.host_config.sysctls.iter();
+    let mut all: Vec<(String, String)> = given
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let domain = &document.config.domainname;
+    if !domain.is_empty() && namespaces.uts == Namespace::Own {
+        all.push(("kernel.domainname".to_owned(), domain.clone()));
+    }
+    all
 }
 
 /// The limits that this machine can set. Where it can set none, that is said, and the container starts

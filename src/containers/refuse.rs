@@ -29,6 +29,10 @@ pub fn flags(flags: &Flags) -> Result<(), Failure> {
         (security.ipc.as_deref() == Some("none"), "--ipc none"),
         (other(&security.uts, &["host", ""]), "--uts other than host"),
         (
+            other(&flags.whole.runtime, &["runc", "rbuild", ""]),
+            "--runtime other than runc, which is rbuild itself",
+        ),
+        (
             other(&flags.whole.log_driver, &["json-file", "local", "none"]),
             "--log-driver other than json-file, local and none",
         ),

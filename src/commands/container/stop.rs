@@ -1,7 +1,5 @@
 //! `stop`: asks containers to end, and kills them when they do not.
 
-use std::time::Duration;
-
 use crate::cli::container::StopArgs;
 use crate::containers::{ENGINE, find, signal};
 use crate::home::Home;
@@ -46,23 +44,7 @@ pub fn stop(
                     Ok(())
                 }
             })
-            .map_err(|error| find::monitor_failure(&error))?,
-        None => return Ok(()),
+            .map_err(|error| find::monitor_failure(&error)),
+        None => Ok(()),
     }
-    wait_for_removal(store, row)
-}
-
-/// The end of a `--rm` container is its removal, by a process of its monitor's.
-fn wait_for_removal(store: &cache::Store, row: &cache::StoredContainer) -> Result<(), Failure> {
-    let folder = find::folder(store, row);
-    let Ok(document) = find::document(store, row) else {
-        return Ok(());
-    };
-    if document.host_config.auto_remove {
-        let start = std::time::Instant::now();
-        while folder.exists() && start.elapsed() < Duration::from_secs(5) {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-    Ok(())
 }
