@@ -14,6 +14,9 @@ const VETH_PEER: u16 = 1;
 /// A port that may send a packet back to where it came from.
 const BRPORT_HAIRPIN: u16 = 4;
 
+/// Where a route leads (none for the default), and through which link.
+pub(super) type Route = (Option<(Ipv4Addr, u8)>, u32);
+
 /// The links of the network namespace in which it was opened.
 #[derive(Debug)]
 pub(super) struct Links(Socket);
@@ -198,7 +201,7 @@ impl Links {
     }
 
     /// Every IPv4 route of the main table: where to (none for the default), and through which link.
-    pub(super) fn routes(&mut self) -> Result<Vec<(Option<(Ipv4Addr, u8)>, u32)>, Errno> {
+    pub(super) fn routes(&mut self) -> Result<Vec<Route>, Errno> {
         let message = Message::new(libc::RTM_GETROUTE, libc::NLM_F_DUMP, &route(0, 0));
         let found = self.0.ask(message)?;
         Ok(found

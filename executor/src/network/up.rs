@@ -255,7 +255,7 @@ impl Up {
                 network: interface.network.clone(),
             });
         };
-        let free = (0..)
+        let free = (0..=self.interfaces.len())
             .map(|number| format!("eth{number}"))
             .find(|name| self.interfaces.iter().all(|(other, _)| other != name));
         let name = free.unwrap_or_default();

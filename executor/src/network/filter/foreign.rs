@@ -93,7 +93,9 @@ pub(in crate::network) fn insert(
         let mut message = message(NEW_RULE, place.family, libc::NLM_F_CREATE);
         message.text(1, &place.table).text(2, &place.chain);
         message.nest(4, |list| {
-            rule.iter().for_each(|expression| expression.put(list))
+            for expression in rule {
+                expression.put(list);
+            }
         });
         let mut comment = vec![COMMENT, tag.len() as u8 + 1];
         comment.extend(tag.as_bytes());

@@ -91,30 +91,31 @@ impl Message {
 }
 
 /// The attributes of a message or of an attribute, one after another; ends at the first that is cut.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(in crate::network) struct Attributes<'b>(pub(in crate::network) &'b [u8]);
 
 impl<'b> Attributes<'b> {
     /// The value of the first attribute of this type.
-    pub(in crate::network) fn get(mut self, kind: u16) -> Option<&'b [u8]> {
-        self.find(|(found, _)| *found == kind)
+    pub(in crate::network) fn get(&self, kind: u16) -> Option<&'b [u8]> {
+        self.clone()
+            .find(|(found, _)| *found == kind)
             .map(|(_, value)| value)
     }
 
     /// The text of the first attribute of this type, without its zero byte.
-    pub(in crate::network) fn text(self, kind: u16) -> Option<&'b str> {
+    pub(in crate::network) fn text(&self, kind: u16) -> Option<&'b str> {
         let bytes = self.get(kind)?;
         let bytes = bytes.strip_suffix(&[0]).unwrap_or(bytes);
         std::str::from_utf8(bytes).ok()
     }
 
     /// The four bytes of the first attribute of this type.
-    pub(in crate::network) fn four(self, kind: u16) -> Option<[u8; 4]> {
+    pub(in crate::network) fn four(&self, kind: u16) -> Option<[u8; 4]> {
         self.get(kind)?.try_into().ok()
     }
 
     /// What is in the first attribute of this type.
-    pub(in crate::network) fn inside(self, kind: u16) -> Attributes<'b> {
+    pub(in crate::network) fn inside(&self, kind: u16) -> Attributes<'b> {
         Attributes(self.get(kind).unwrap_or_default())
     }
 }
