@@ -78,6 +78,11 @@ pub fn moment(text: &str) -> Option<i64> {
         1 => format!("{clock}:00"),
         _ => clock.to_owned(),
     };
+    let mut parts = day.split('-').skip(1).map(str::parse::<u32>);
+    let (month, date) = (parts.next()?.ok()?, parts.next()?.ok()?);
+    if !(1..=12).contains(&month) || !(1..=31).contains(&date) {
+        return None;
+    }
     let seconds = image::time::parse_rfc3339(&format!("{day}T{clock}{zone}"))?;
     let (_, nanos) = decimal(&format!("0.{fraction}0"))?;
     seconds.checked_mul(1_000_000_000)?.checked_add(nanos)
