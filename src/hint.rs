@@ -8,14 +8,14 @@ use frontend::suggest::nearest;
 use solver::op::CopySource;
 use solver::{Graph, Op, Vertex};
 
-/// What to try when a COPY or ADD found no file. `written` is the instruction, `context` gives the
-/// directory of a context by its name.
+/// What to try when a COPY or ADD found no file. `written` is the instruction, `context` gives a
+/// context by its name: how it is shown, and its directory if it is one.
 pub fn not_found(
     error: &OpError,
     vertex: &Vertex,
     graph: &Graph,
     written: &str,
-    context: impl Fn(&str) -> PathBuf,
+    context: impl Fn(&str) -> (String, Option<PathBuf>),
 ) -> Option<String> {
     let OpError::Select(SelectError::NotFound { path }) = error else {
         return None;
@@ -25,8 +25,7 @@ pub fn not_found(
         let stage = &from.meta.stage;
         return (!stage.is_empty()).then(|| format!("it was looked for in the stage `{stage}`"));
     };
-    let dir = context(&named.name);
-    let shown = dir.display();
+    let (shown, dir) = context(&named.name);
     if written
         .split_whitespace()
         .any(|word| word.starts_with("../"))
@@ -35,7 +34,8 @@ pub fn not_found(
             "`..` does not lead out of the context {shown}: give one that holds the file, and the Dockerfile with -f"
         ));
     }
-    Some(match similar(&dir, Path::new(path)) {
+    let meant = dir.and_then(|dir| similar(&dir, Path::new(path)));
+    Some(match meant {
         Some(meant) => format!(
             "it was looked for in the context {shown}; did you mean {}?",
             meant.display()

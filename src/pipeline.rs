@@ -7,14 +7,15 @@ use std::sync::Arc;
 use cache::explain::Explanation;
 use cache::records::Records;
 use cache::{Context, ContextOptions, SelectError, Snapshot, Store, StoreError};
-use executor::ops::{Executor, ExecutorOptions, OpError};
+use executor::ops::{Executor, ExecutorOptions, OpError, SecretSource};
+use frontend::plan::MAIN_CONTEXT;
 use frontend::{BuildPlan, Dockerfile};
 use solver::schedule::{Options, Solution, SolveError, solve};
 use solver::{CacheKey, Cancel, EventSink, Op, VertexId};
 
 use crate::images::Dated;
 use crate::progress::{Kind, Progress};
-use crate::project::{Filter, Project, ignore_of};
+use crate::project::{Files, Filter, Project, ignore_of};
 use crate::report::{Class, Failure, Source};
 use crate::request::Request;
 
@@ -74,7 +75,7 @@ pub fn build(project: &Project, request: &Request, tools: &Tools<'_>) -> Result<
     let dockerfile = parse(source)?;
     let resolver = Dated {
         images: tools.images,
-        sources: new_executor(request, tools, HashMap::new()),
+        sources: new_executor(request, tools, HashMap::new(), HashMap::new()),
         cancel: tools.cancel,
     };
     let plan = frontend::plan(&dockerfile, &request.plan, &resolver)
@@ -96,7 +97,7 @@ pub fn build(project: &Project, request: &Request, tools: &Tools<'_>) -> Result<
     }
 
     let contexts = open_contexts(project, request, tools.store, &plan)?;
-    let executor = new_executor(request, tools, contexts.clone());
+    let executor = new_executor(request, tools, contexts.clone(), trees(project, request));
     let steps = plan.graph.iter().map(|(_, vertex)| vertex);
     let records = Records::new(tools.store, project.identity())
         .in_build(tools.build)
@@ -147,10 +148,12 @@ fn new_executor(
     request: &Request,
     tools: &Tools<'_>,
     contexts: HashMap<String, Arc<Context>>,
+    trees: HashMap<String, Snapshot>,
 ) -> Executor {
     Executor::new(ExecutorOptions {
         store: tools.store.clone(),
         contexts,
+        trees,
         secrets: request.secrets.clone(),
         ssh_agents: request.ssh_agents.clone(),
         host_certs: tools.host_certs.clone(),
@@ -159,11 +162,39 @@ fn new_executor(
     })
 }
 
+/// Fetches sources before there is a plan: with a build's secrets and agents, without contexts.
+pub fn fetching(
+    store: &Store,
+    secrets: HashMap<String, SecretSource>,
+    ssh_agents: HashMap<String, PathBuf>,
+) -> Executor {
+    Executor::new(ExecutorOptions {
+        store: store.clone(),
+        contexts: HashMap::new(),
+        trees: HashMap::new(),
+        secrets,
+        ssh_agents,
+        host_certs: None,
+        launcher: None,
+        registries: None,
+    })
+}
+
 fn uses_host_network(plan: &BuildPlan) -> bool {
     use solver::op::NetworkMode::Default;
     plan.graph
         .iter()
         .any(|(_, vertex)| matches!(&vertex.op, Op::Exec(exec) if exec.network == Default))
+}
+
+/// The main context, if it is a tree of the store and none of that name was given in its place.
+fn trees(project: &Project, request: &Request) -> HashMap<String, Snapshot> {
+    match &project.files {
+        Files::Tree(tree) if !request.directories.contains_key(MAIN_CONTEXT) => {
+            HashMap::from([(MAIN_CONTEXT.to_owned(), tree.snapshot.clone())])
+        }
+        _ => HashMap::new(),
+    }
 }
 
 /// The directories that the plan reads, by name.
@@ -182,9 +213,10 @@ fn open_contexts(
         })
         .collect();
     let open = |name: &str| {
-        let (dir, rules): (&Path, _) = match request.directories.get(name) {
-            Some(dir) => (dir, ignore_of(dir)?),
-            None => (&project.context, project.ignore.clone()),
+        let (dir, rules): (&Path, _) = match (request.directories.get(name), &project.files) {
+            (Some(dir), _) => (dir, ignore_of(dir)?),
+            (None, Files::Directory(dir)) => (dir, project.ignore.clone()),
+            (None, Files::Tree(_)) => return Ok(None),
         };
         let options = ContextOptions {
             name: name.to_owned(),
@@ -193,9 +225,9 @@ fn open_contexts(
         };
         let context = Context::open(store, options)
             .map_err(|error| Failure::from_error(Class::Yours, &error))?;
-        Ok((name.to_owned(), Arc::new(context)))
+        Ok(Some((name.to_owned(), Arc::new(context))))
     };
-    names.into_iter().map(open).collect()
+    names.into_iter().filter_map(|name| open(name).transpose()).collect()
 }
 
 /// What people are told of a file that cannot be built.
@@ -281,9 +313,11 @@ fn step_help(
         let range: std::ops::Range<usize> = span.into();
         project.source.text.get(range)
     });
-    let directory = |name: &str| match request.directories.get(name) {
-        Some(dir) => dir.clone(),
-        None => project.context.clone(),
+    let directory = |name: &str| match (request.directories.get(name), &project.files) {
+        (Some(dir), _) | (None, Files::Directory(dir)) => {
+            (dir.display().to_string(), Some(dir.clone()))
+        }
+        (None, Files::Tree(tree)) => (tree.shown.clone(), None),
     };
     crate::hint::not_found(
         source,
@@ -295,7 +329,7 @@ fn step_help(
 }
 
 /// Whose fault it is that a step failed.
-fn step_class(error: &OpError) -> Class {
+pub fn step_class(error: &OpError) -> Class {
     match error {
         OpError::Store(_)
         | OpError::Layer(_)

@@ -13,38 +13,40 @@ use solver::pattern::PatternList;
 
 use crate::report::{Class, Failure, Source};
 
-/// A Dockerfile with the directory that it is built in.
+pub mod fetch;
+pub mod place;
+
+/// A Dockerfile with the files that it is built of.
 pub struct Project {
     /// The Dockerfile's text and the name under which it is shown.
     pub source: Source,
-    /// The Dockerfile; none when it came from standard input.
+    /// The Dockerfile, if it is a file of this machine.
     pub dockerfile: Option<PathBuf>,
     /// The context.
-    pub context: PathBuf,
+    pub files: Files,
     /// What of the context cannot be seen.
     pub ignore: IgnoreRules,
 }
 
+/// The files of a context.
+pub enum Files {
+    /// In a directory of the user's.
+    Directory(PathBuf),
+    /// In the store.
+    Tree(Box<fetch::Tree>),
+}
+
 impl Project {
     /// Reads the Dockerfile and the ignore file; the context's other files are not touched.
-    pub fn load(context: &str, file: Option<&Path>) -> Result<Self, Failure> {
-        if context == "-" || context.contains("://") || context.starts_with("git@") {
-            return Err(Failure::new(
-                Class::Yours,
-                format!("the context `{context}` is not a directory"),
-            )
-            .help(
-                "contexts from standard input, git and http are not done yet; give a directory",
-            ));
-        }
-        let context = PathBuf::from(context);
-        match std::fs::metadata(&context) {
+    pub fn load(context: &Path, file: Option<&Path>) -> Result<Self, Failure> {
+        match std::fs::metadata(context) {
             Ok(found) if found.is_dir() => {}
             Ok(_) => {
                 return Err(Failure::new(
                     Class::Yours,
                     format!("the context {} is not a directory", context.display()),
-                ));
+                )
+                .help("give a directory; an archive is read from standard input: `rbuild - < FILE`"));
             }
             Err(error) => {
                 let mut failure = Failure::new(
@@ -58,31 +60,21 @@ impl Project {
         let dockerfile = match file {
             Some(path) if path == Path::new("-") => None,
             Some(path) => Some(path.to_owned()),
-            None => Some(find_dockerfile(&context)),
+            None => Some(find_dockerfile(context)),
         };
         let (bytes, shown) = match &dockerfile {
-            Some(path) => (read(path, &context)?, path.display().to_string()),
+            Some(path) => (read(path, context)?, path.display().to_string()),
             None => (
                 read_all(std::io::stdin().lock(), "standard input")?,
                 "-".to_owned(),
             ),
         };
-        let source = decode(&bytes).map_err(|error| {
-            // The text is not to be had, so neither is a frame.
-            let failure = Failure::new(Class::Yours, format!("{shown}: {error}"));
-            match error.help {
-                Some(help) => failure.help(help),
-                None => failure,
-            }
-        })?;
-        let ignore = read_ignore(&context, dockerfile.as_deref())?;
+        let text = text_of(&bytes, &shown)?;
+        let ignore = read_ignore(context, dockerfile.as_deref())?;
         Ok(Self {
-            source: Source {
-                path: shown,
-                text: source.into(),
-            },
+            source: Source { path: shown, text },
             dockerfile,
-            context,
+            files: Files::Directory(context.to_owned()),
             ignore,
         })
     }
@@ -99,12 +91,29 @@ impl Project {
     pub fn identity(&self) -> String {
         let absolute =
             |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let context = absolute(&self.context);
-        match &self.dockerfile {
-            Some(file) => format!("{} {}", context.display(), absolute(file).display()),
-            None => format!("{} -", context.display()),
+        let context = match &self.files {
+            Files::Directory(dir) => absolute(dir).display().to_string(),
+            Files::Tree(tree) => tree.shown.clone(),
+        };
+        match (&self.dockerfile, &self.files) {
+            (Some(file), _) => format!("{context} {}", absolute(file).display()),
+            (None, Files::Directory(_)) => format!("{context} -"),
+            (None, Files::Tree(_)) => format!("{context} {}", self.source.path),
         }
     }
+}
+
+/// The text of a Dockerfile.
+fn text_of(bytes: &[u8], shown: &str) -> Result<std::sync::Arc<str>, Failure> {
+    let text = decode(bytes).map_err(|error| {
+        // The text is not to be had, so neither is a frame.
+        let failure = Failure::new(Class::Yours, format!("{shown}: {error}"));
+        match error.help {
+            Some(help) => failure.help(help),
+            None => failure,
+        }
+    })?;
+    Ok(text.into())
 }
 
 /// `Dockerfile`, or `dockerfile` if only that is there.

@@ -11,7 +11,7 @@ use solver::op::NetworkMode;
 use crate::cli::BuildArgs;
 use crate::cli::check::CheckArgs;
 use crate::cli::value::{Pair, SecretPlace};
-use crate::project::Project;
+use crate::project::place::Place;
 use crate::report::{Class, Failure};
 
 /// Everything that a build is told by its arguments and the environment.
@@ -28,7 +28,7 @@ pub struct Request {
 
 impl Request {
     /// Reads the arguments, and of the environment what they refer to.
-    pub fn new(args: &BuildArgs, project: &Project) -> Result<Self, Failure> {
+    pub fn new(args: &BuildArgs) -> Result<Self, Failure> {
         if let Some(flag) = args.unfinished.first() {
             return Err(
                 Failure::new(Class::Yours, format!("{flag} is not done yet"))
@@ -60,7 +60,6 @@ impl Request {
                 .collect(),
             ulimits: args.ulimits.clone(),
             shm_size: args.shm_size,
-            ignored: Some(project.ignore.clone()),
             now: crate::time::now(),
             ..PlanRequest::default()
         };
@@ -87,7 +86,7 @@ impl Request {
 
 /// What the frontend needs for a check that no build's arguments come with: every entitlement is
 /// granted.
-pub fn of_check(args: &CheckArgs, project: &Project) -> Result<PlanRequest, Failure> {
+pub fn of_check(args: &CheckArgs) -> Result<PlanRequest, Failure> {
     let (named_contexts, _) = contexts(&args.build_contexts)?;
     Ok(PlanRequest {
         target: args.target.clone(),
@@ -96,7 +95,6 @@ pub fn of_check(args: &CheckArgs, project: &Project) -> Result<PlanRequest, Fail
         named_contexts,
         allow_host_network: true,
         allow_insecure: true,
-        ignored: Some(project.ignore.clone()),
         now: crate::time::now(),
         ..PlanRequest::default()
     })
@@ -152,18 +150,26 @@ fn contexts(given: &[Pair]) -> Result<Contexts, Failure> {
             NamedContext::Image(image.to_owned())
         } else if let Some(layout) = value.strip_prefix("oci-layout://") {
             NamedContext::Layout(layout.to_owned())
-        } else if value.contains("://") || value.starts_with("git@") {
-            NamedContext::Url(value.to_owned())
         } else {
-            let dir = PathBuf::from(value);
-            if !dir.is_dir() {
-                return Err(Failure::new(
-                    Class::Yours,
-                    format!("--build-context {name}: {value} is not a directory"),
-                ));
+            match Place::of(value, &[])? {
+                Place::Remote(_, url) => NamedContext::Url(url),
+                Place::Directory(dir) if dir.is_dir() => {
+                    directories.insert(name.clone(), dir);
+                    NamedContext::Directory
+                }
+                Place::Directory(_) => {
+                    return Err(Failure::new(
+                        Class::Yours,
+                        format!("--build-context {name}: {value} is not a directory"),
+                    ));
+                }
+                Place::Stdin => {
+                    return Err(Failure::new(
+                        Class::Yours,
+                        format!("--build-context {name}=-: only PATH can be standard input"),
+                    ));
+                }
             }
-            directories.insert(name.clone(), dir);
-            NamedContext::Directory
         };
         named.insert(name, context);
     }

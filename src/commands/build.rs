@@ -4,6 +4,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Mutex;
 
+use cache::Store;
 use cache::builds::{Build, BuildResult, StepOutcome, StepRecord};
 use image::{Digest, ImageRef};
 use serde_json::json;
@@ -20,6 +21,8 @@ use crate::images::{self, Images, seal_again};
 use crate::pipeline::{self, Built, Tools};
 use crate::progress::{self, Progress};
 use crate::project::Project;
+use crate::project::fetch::Fetcher;
+use crate::project::place::Place;
 use crate::report::{Class, Failure};
 use crate::request::Request;
 
@@ -28,8 +31,14 @@ pub fn run(args: &BuildArgs, home: &Home) -> anyhow::Result<u8> {
     if Project::is_read_once(args.file.as_deref()) {
         Home::enter()?;
     }
-    let project = Project::load(&args.context, args.file.as_deref())?;
-    let request = Request::new(args, &project)?;
+    let place = Place::of(&args.context, &args.build_args)?;
+    if place.directory().is_none() {
+        // Standard input must not be read before, nor anything be fetched twice.
+        Home::enter()?;
+    }
+    let mut request = Request::new(args)?;
+    let (project, opened) = open(&place, args, &request, home)?;
+    request.plan.ignored = Some(project.ignore.clone());
     let call = if args.check { Call::CHECK } else { args.call };
     if call.method != Method::Build {
         return super::check::call(call, &request.plan, &project, args.pull, home);
@@ -54,13 +63,11 @@ pub fn run(args: &BuildArgs, home: &Home) -> anyhow::Result<u8> {
         // An id of an earlier build must not be taken for this one's.
         let _ = std::fs::remove_file(file);
     }
-    let store = home.enter_and_open()?;
+    let (store, progress) = match opened {
+        Some(opened) => opened,
+        None => (home.enter_and_open()?, progress_of(args)),
+    };
     let cancel = crate::stop::on_signal();
-    let progress = Progress::new(if args.quiet {
-        Mode::Quiet
-    } else {
-        args.progress
-    });
     let images = Images::new(&store, args.pull, &cancel);
     let target = args.target.as_deref().unwrap_or_default();
     let history = store
@@ -138,6 +145,41 @@ pub fn run(args: &BuildArgs, home: &Home) -> anyhow::Result<u8> {
             Err(failure.into())
         }
     }
+}
+
+/// The project, and what had to be opened to get it: nothing for a directory.
+fn open(
+    place: &Place,
+    args: &BuildArgs,
+    request: &Request,
+    home: &Home,
+) -> Result<(Project, Option<(Store, Progress)>), Failure> {
+    let file = args.file.as_deref();
+    if let Some(dir) = place.directory() {
+        return Ok((Project::load(dir, file)?, None));
+    }
+    let store = home.enter_and_open()?;
+    let cancel = crate::stop::on_signal();
+    let progress = progress_of(args);
+    if let Place::Remote(_, url) = place {
+        progress.note(&format!("context {}", image::http::masked(url)));
+    }
+    let executor = pipeline::fetching(&store, request.secrets.clone(), request.ssh_agents.clone());
+    let fetcher = Fetcher {
+        store: &store,
+        executor,
+        cancel: &cancel,
+    };
+    let project = fetcher.load(place, file)?;
+    Ok((project, Some((store, progress))))
+}
+
+fn progress_of(args: &BuildArgs) -> Progress {
+    Progress::new(if args.quiet {
+        Mode::Quiet
+    } else {
+        args.progress
+    })
 }
 
 /// What a build gave away.

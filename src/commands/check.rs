@@ -1,5 +1,6 @@
 //! `rbuild check`, and what `rbuild build --call` answers without building.
 
+use std::collections::HashMap;
 use std::io::stdout;
 
 use frontend::plan::{ImageName, PlanRequest, ResolveError, ResolvedImage};
@@ -11,8 +12,10 @@ use crate::cli::check::{CheckArgs, Format};
 use crate::findings::Findings;
 use crate::home::Home;
 use crate::images::Images;
-use crate::pipeline::{parse, plan_failure};
+use crate::pipeline::{fetching, parse, plan_failure};
 use crate::project::Project;
+use crate::project::fetch::Fetcher;
+use crate::project::place::Place;
 use crate::report::{Class, Failure, takes_colour};
 use crate::request;
 
@@ -23,9 +26,27 @@ pub fn run(args: &CheckArgs, home: &Home) -> anyhow::Result<u8> {
     if Project::is_read_once(args.file.as_deref()) {
         Home::enter()?;
     }
-    let project = Project::load(&args.context, args.file.as_deref())?;
-    let request = request::of_check(args, &project)?;
+    let place = Place::of(&args.context, &args.build_args)?;
+    let mut request = request::of_check(args)?;
+    let project = open(&place, args, home)?;
+    request.ignored = Some(project.ignore.clone());
     check(args.format, &request, &project, args.pull, home)
+}
+
+/// The project; what is no directory comes into the store.
+fn open(place: &Place, args: &CheckArgs, home: &Home) -> Result<Project, Failure> {
+    let file = args.file.as_deref();
+    if let Some(dir) = place.directory() {
+        return Project::load(dir, file);
+    }
+    let store = home.enter_and_open()?;
+    let cancel = crate::stop::on_signal();
+    let fetcher = Fetcher {
+        store: &store,
+        executor: fetching(&store, HashMap::new(), HashMap::new()),
+        cancel: &cancel,
+    };
+    fetcher.load(place, file)
 }
 
 /// Answers a question about a build.

@@ -84,6 +84,7 @@ pub fn snapshot(
     let executor = Executor::new(ExecutorOptions {
         store: images.store.clone(),
         contexts: HashMap::new(),
+        trees: HashMap::new(),
         secrets: HashMap::new(),
         ssh_agents: HashMap::new(),
         registries: Some(images.registries()),

@@ -1,6 +1,7 @@
 //! Runs ops: one file for each kind, and [`Executor`] that the schedule calls.
 //!
 //! - `images`, `http`, `git`: where trees come from
+//! - `context`: contexts that are trees of the store
 //! - `copy`, `make_dir`: layers written without a container, through `tree`
 //! - `exec`: RUN, a container on a snapshot
 //! - `select`: which files of an input a step uses
@@ -11,6 +12,7 @@
 //! the host is in [`ExecutorOptions`].
 
 mod auth;
+mod context;
 mod copy;
 pub mod error;
 mod exec;
@@ -35,6 +37,7 @@ use cache::{Context, Layer, Lease, Snapshot, Store};
 use solver::traits::{Selection, Verdict};
 use solver::{Cancel, Job, LayerDigest, Op, StateDigest, TreeDigest, Vertex, Worker};
 
+pub use context::Fetched;
 pub use error::OpError;
 use select::Selections;
 
@@ -44,6 +47,8 @@ pub struct ExecutorOptions {
     pub store: Store,
     /// The directories offered, by name; the main one is `context`.
     pub contexts: HashMap<String, Arc<Context>>,
+    /// Contexts that are trees of the store, by name.
+    pub trees: HashMap<String, Snapshot>,
     /// Secrets by id.
     pub secrets: HashMap<String, SecretSource>,
     /// Sockets of SSH agents by id.

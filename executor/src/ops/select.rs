@@ -40,7 +40,8 @@ pub(super) fn digest(
     executor: &Executor,
     selection: &Selection<'_, Snapshot>,
 ) -> Result<TreeDigest, OpError> {
-    let Some(snapshot) = selection.output else {
+    let tree = executor.tree(selection.source);
+    let Some(snapshot) = selection.output.or(tree) else {
         let selected = executor.select_from(selection.source, None, selection.selector)?;
         keep_names(executor, &selected);
         return Ok(selected.digest);
@@ -115,6 +116,7 @@ impl Executor {
         output: Option<&Snapshot>,
         selector: &Selector,
     ) -> Result<Arc<Selected>, OpError> {
+        let output = output.or_else(|| self.tree(vertex));
         let source = match (output, &vertex.op) {
             (Some(snapshot), _) => Source::Stack(snapshot.layers.clone()),
             (None, Op::Context(context)) => Source::Context(context.name.clone()),
@@ -133,8 +135,16 @@ impl Executor {
         Ok(selected)
     }
 
+    /// The tree that a context is, if it is one.
+    fn tree(&self, vertex: &Vertex) -> Option<&Snapshot> {
+        match &vertex.op {
+            Op::Context(context) => self.options.trees.get(&context.name),
+            _ => None,
+        }
+    }
+
     fn origin_of(&self, vertex: &Vertex, output: Option<&Snapshot>) -> Result<Origin, OpError> {
-        if let Some(snapshot) = output {
+        if let Some(snapshot) = output.or_else(|| self.tree(vertex)) {
             return Ok(Origin::View(Arc::new(self.store().view(snapshot)?)));
         }
         let Op::Context(context) = &vertex.op else {

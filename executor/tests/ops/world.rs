@@ -83,6 +83,7 @@ impl World {
         let mut options = ExecutorOptions {
             store: self.store.clone(),
             contexts: HashMap::new(),
+            trees: HashMap::new(),
             secrets: HashMap::<String, SecretSource>::new(),
             ssh_agents: HashMap::new(),
             registries: None,

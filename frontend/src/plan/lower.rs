@@ -8,7 +8,7 @@ use solver::{Graph, Vertex, VertexId, VertexMeta};
 use super::contexts::Found;
 use super::error::PlanError;
 use super::images::ResolvedImage;
-use super::remote::{self, Remote};
+use super::remote::remote_context;
 use super::request::NamedContext;
 use super::resolve::{Ground, Grounds};
 use super::scope::Scope;
@@ -18,7 +18,7 @@ use super::work::{Counter, Work};
 use crate::instruction::Command;
 
 /// The build context's name.
-const MAIN_CONTEXT: &str = "context";
+pub const MAIN_CONTEXT: &str = "context";
 
 /// A graph in the making.
 pub(super) struct Lowering<'a> {
@@ -236,14 +236,9 @@ impl<'a> Lowering<'a> {
         let name = format!("[context {}] load from client", found.name);
         match &found.context {
             NamedContext::Url(url) => {
-                let op = match remote::kind(url)? {
-                    Remote::Git(git) => Op::Git(git.op(None, None)?),
-                    _ => Op::Http(solver::op::HttpOp {
-                        url: url.clone(),
-                        checksum: None,
-                        file_name: "context".to_owned(),
-                    }),
-                };
+                let op = remote_context(url, false)?.ok_or_else(|| {
+                    PlanError::new(format!("the context {}: {url} is no URL", found.name))
+                })?;
                 let url = image::http::masked(url);
                 Ok(self.plain(op, format!("[context {}] {url}", found.name)))
             }

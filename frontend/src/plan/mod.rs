@@ -55,6 +55,8 @@ use solver::{Graph, VertexId};
 pub use error::PlanError;
 pub(crate) use gotext::quoted;
 pub use images::{ImageName, ImageResolver, ResolveError, ResolvedImage};
+pub use lower::MAIN_CONTEXT;
+pub use remote::remote_context;
 pub use request::{NamedContext, PlanRequest};
 pub use survey::{Findings, check, outline};
 

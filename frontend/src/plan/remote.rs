@@ -1,6 +1,6 @@
 //! Which sources of ADD are URLs or git repositories, told from their texts.
 
-use solver::op::GitOp;
+use solver::op::{GitOp, HttpOp, Op};
 
 use super::error::PlanError;
 use super::gotext::quoted;
@@ -28,6 +28,26 @@ pub(super) struct GitRef {
     submodules: Option<bool>,
     commit_mtime: bool,
     fetch_by_commit: bool,
+}
+
+/// Name of the file of a context that is one file behind a URL.
+const CONTEXT_FILE: &str = "context";
+
+/// The op of a context that is a URL or a repository; none for a directory. `keep_git_dir` is what
+/// holds for a repository whose URL says nothing of it.
+pub fn remote_context(text: &str, keep_git_dir: bool) -> Result<Option<Op>, PlanError> {
+    Ok(match kind(text)? {
+        Remote::Local => None,
+        Remote::Git(git) => {
+            let keep = git.keep_git_dir.unwrap_or(keep_git_dir);
+            Some(Op::Git(git.op(Some(keep), None)?))
+        }
+        Remote::Http => Some(Op::Http(HttpOp {
+            url: text.to_owned(),
+            checksum: None,
+            file_name: CONTEXT_FILE.to_owned(),
+        })),
+    })
 }
 
 /// What `text` names.

@@ -1,0 +1,245 @@
+//! Contexts that are no directory: standard input, archives, repositories, URLs.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::loopback::serve;
+use crate::place::{Place, Said, said};
+
+const DOCKERFILE: &str = "FROM base:1\nCOPY . /src/\nRUN cat /src/word > /out\n";
+
+/// Runs rbuild with these bytes on standard input.
+fn fed(place: &Place, arguments: &[&str], bytes: &[u8]) -> Said {
+    let mut child = place
+        .command(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Who is refused before reading misses the rest.
+    let _ = child.stdin.take().unwrap().write_all(bytes);
+    said(child.wait_with_output().unwrap())
+}
+
+/// The project as an archive, packed by the program `with` if one is given.
+fn packed(place: &Place, with: Option<&str>) -> Vec<u8> {
+    let mut tar = Command::new("tar");
+    if let Some(with) = with {
+        tar.args(["-I", with]);
+    }
+    let owner = ["--owner=0", "--group=0", "--numeric-owner", "-C"];
+    let output = tar.args(owner).arg(place.project()).args(["-c", "."]).output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    output.stdout
+}
+
+fn written(place: &Place, word: &str) {
+    place.write("Dockerfile", DOCKERFILE);
+    place.write("word", word);
+    place.write("other.Dockerfile", "FROM base:1\nRUN echo other > /out\n");
+    // An ignore file does not hold for archives, repositories and URLs.
+    place.write(".dockerignore", "word\n");
+}
+
+#[test]
+fn a_dockerfile_on_standard_input_has_no_files() {
+    let Some(place) = Place::with_base() else {
+        return;
+    };
+    place.write("word", "hidden");
+    for arguments in [
+        &["-t", "app", "-"][..],
+        &["build", "-t", "app", "-"],
+        &["-", "-t", "app"],
+    ] {
+        fed(&place, arguments, b"FROM base:1\nRUN echo piped > /out\n").ok();
+        assert_eq!(place.sh("cat /out"), "piped\n");
+    }
+    let missing = b"FROM base:1\nCOPY word /word\n";
+    let failed = fed(&place, &["-"], missing).fails(2, "\"/word\": not found");
+    assert!(failed.err.contains("the context standard input"), "{}", failed.err);
+    fed(&place, &["-"], b"").fails(2, "");
+    fed(&place, &["-f", "-", "-"], b"FROM base:1\n")
+        .fails(2, "standard input cannot be both the context and the Dockerfile");
+    fed(&place, &["-f", "x", "-"], b"FROM base:1\n").fails(2, "is a Dockerfile itself");
+    let check = fed(&place, &["check", "-"], b"FROM base:1\nMAINTAINER me\n");
+    assert!(check.out.contains("MaintainerDeprecated"), "{check:?}");
+}
+
+#[test]
+fn an_archive_on_standard_input_is_a_context() {
+    let Some(place) = Place::with_base() else {
+        return;
+    };
+    for (round, with) in [None, Some("gzip"), Some("xz"), Some("zstd"), Some("bzip2")]
+        .into_iter()
+        .enumerate()
+    {
+        if let Some(program) = with
+            && Command::new(program).arg("--version").output().is_err()
+        {
+            eprintln!("SKIPPED: there is no {program}");
+            continue;
+        }
+        let word = format!("round {round}");
+        written(&place, &word);
+        let archive = packed(&place, with);
+        let first = fed(&place, &["--progress=plain", "-t", "app", "-"], &archive).ok();
+        assert_eq!(first.ran().len(), 2, "{}", first.err);
+        assert_eq!(place.sh("cat /out"), word);
+        let again = fed(&place, &["--progress=plain", "-t", "app", "-"], &archive).ok();
+        assert_eq!(again.ran(), Vec::<&str>::new(), "{}", again.err);
+    }
+    let archive = packed(&place, None);
+    fed(&place, &["-t", "app", "-f", "other.Dockerfile", "-"], &archive).ok();
+    assert_eq!(place.sh("cat /out"), "other\n");
+    // An absolute path is a file of this machine.
+    let outside = place.path("outside");
+    fs::write(&outside, "FROM base:1\nRUN --mount=type=bind,target=/m cp /m/word /out\n").unwrap();
+    let file = outside.to_str().unwrap();
+    fed(&place, &["-t", "app", "-f", file, "-"], &archive).ok();
+    assert_eq!(place.sh("cat /out"), "round 4");
+    fed(&place, &["-f", "none", "-"], &archive).fails(2, "cannot read the Dockerfile none");
+    fed(&place, &["-"], b"\x1f\x8b\x08\0\0\0\0\0\0\x03\0\0\0\0").fails(2, "");
+}
+
+#[test]
+fn a_hostile_archive_stays_in_its_tree() {
+    let Some(place) = Place::with_base() else {
+        return;
+    };
+    let dir = place.path("hostile");
+    fs::create_dir(&dir).unwrap();
+    std::os::unix::fs::symlink("/etc/hostname", dir.join("Dockerfile")).unwrap();
+    fs::write(dir.join("x"), "x").unwrap();
+    let tar = |arguments: &[&str]| {
+        let output = Command::new("tar")
+            .args(["-C", dir.to_str().unwrap()])
+            .args(arguments)
+            .output()
+            .unwrap();
+        output.stdout
+    };
+    let linked = tar(&["-c", "Dockerfile", "x"]);
+    fed(&place, &["-"], &linked).fails(2, "there is no such file");
+    fs::remove_file(dir.join("Dockerfile")).unwrap();
+    fs::write(dir.join("Dockerfile"), "FROM base:1\nCOPY . /src\n").unwrap();
+    let escaping = tar(&["-c", "-P", "--transform=s,^x,../../../escaped,", "Dockerfile", "x"]);
+    fed(&place, &["-t", "app", "-"], &escaping).ok();
+    assert_eq!(place.sh("cat /src/escaped"), "x");
+    let found = Command::new("find")
+        .args([place.path("").to_str().unwrap(), "-name", "escaped"])
+        .output()
+        .unwrap();
+    let found = String::from_utf8_lossy(&found.stdout).into_owned();
+    assert!(found.lines().all(|path| path.contains("/layers/")), "{found}");
+}
+
+/// A bare repository below the directory that is served; gives its URL without the ending.
+fn repository(place: &Place, served: &Path) -> PathBuf {
+    let git = |directory: &Path, arguments: &[&str]| {
+        let output = Command::new("git")
+            .args(["-c", "user.name=t", "-c", "user.email=t@t"])
+            .args(arguments)
+            .current_dir(directory)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    let work = place.path("work");
+    fs::create_dir_all(work.join("sub")).unwrap();
+    fs::write(work.join("Dockerfile"), DOCKERFILE).unwrap();
+    fs::write(work.join("word"), "top").unwrap();
+    fs::write(work.join("sub/Dockerfile"), DOCKERFILE).unwrap();
+    fs::write(work.join("sub/word"), "sub").unwrap();
+    git(&work, &["init", "-q", "-b", "main"]);
+    git(&work, &["add", "."]);
+    git(&work, &["commit", "-q", "-m", "first"]);
+    git(&work, &["tag", "v1"]);
+    fs::write(work.join("word"), "later").unwrap();
+    git(&work, &["commit", "-q", "-a", "-m", "second"]);
+    let bare = served.join("repo.git");
+    git(
+        place.path("").as_path(),
+        &["clone", "-q", "--bare", work.to_str().unwrap(), bare.to_str().unwrap()],
+    );
+    git(&bare, &["update-server-info"]);
+    bare
+}
+
+#[test]
+fn a_repository_is_a_context() {
+    if Command::new("git").arg("--version").output().is_err() {
+        eprintln!("SKIPPED: there is no git");
+        return;
+    }
+    let Some(place) = Place::with_base() else {
+        return;
+    };
+    let served = place.path("served");
+    fs::create_dir(&served).unwrap();
+    repository(&place, &served);
+    let address = serve(served);
+    let url = format!("http://{address}/repo.git");
+    for (fragment, word) in [("", "later"), ("#v1", "top"), ("#main:sub", "sub")] {
+        let context = format!("{url}{fragment}");
+        let arguments = ["--progress=plain", "-t", "app", &context];
+        place.rbuild(&arguments).ok();
+        assert_eq!(place.sh("cat /out; ls -A /src"), format!("{word}Dockerfile\n{}word\n", if fragment.ends_with("sub") { "" } else { "sub\n" }));
+        let again = place.rbuild(&arguments).ok();
+        assert_eq!(again.ran(), Vec::<&str>::new(), "{}", again.err);
+    }
+    let piped = b"FROM base:1\nCOPY word /out\n";
+    fed(&place, &["-t", "app", "-f", "-", &url], piped).ok();
+    assert_eq!(place.sh("cat /out"), "later");
+    let kept = ["-t", "app", "--build-arg", "BUILDKIT_CONTEXT_KEEP_GIT_DIR=1", &url];
+    place.rbuild(&kept).ok();
+    assert_eq!(place.sh("ls -d /src/.git"), "/src/.git\n");
+    place
+        .rbuild(&[&format!("{url}#none")])
+        .fails(2, "repository does not contain ref none");
+    let named = format!("src={url}#v1");
+    place
+        .build("FROM base:1\nCOPY --from=src word /out\n", &["--build-context", &named])
+        .ok();
+    assert_eq!(place.sh("cat /out"), "top");
+}
+
+#[test]
+fn a_url_is_a_context() {
+    let Some(place) = Place::with_base() else {
+        return;
+    };
+    let served = place.path("served");
+    fs::create_dir(&served).unwrap();
+    written(&place, "served");
+    fs::write(served.join("c.tgz"), packed(&place, Some("gzip"))).unwrap();
+    fs::write(served.join("plain"), "FROM base:1\nCOPY context /out\n").unwrap();
+    let address = serve(served);
+    let archive = format!("http://{address}/c.tgz");
+    let arguments = ["--progress=plain", "-t", "app", &archive];
+    place.rbuild(&arguments).ok();
+    assert_eq!(place.sh("cat /out"), "served");
+    let again = place.rbuild(&arguments).ok();
+    assert_eq!(again.ran(), Vec::<&str>::new(), "{}", again.err);
+    place.rbuild(&["-t", "app", "-f", "other.Dockerfile", &archive]).ok();
+    assert_eq!(place.sh("cat /out"), "other\n");
+    let dockerfile = format!("http://{address}/plain");
+    place.rbuild(&["-t", "app", &dockerfile]).ok();
+    assert_eq!(place.sh("cat /out"), "FROM base:1\nCOPY context /out\n");
+    place.rbuild(&["-f", "x", &dockerfile]).fails(2, "is a Dockerfile itself");
+    place.rbuild(&[&format!("http://{address}/none")]).fails(2, "404");
+    place.rbuild(&["ftp://example.org/a"]).fails(2, "ftp:// is not done");
+    let named = format!("one=http://{address}/plain");
+    place
+        .build("FROM base:1\nCOPY --from=one context /out\n", &["--build-context", &named])
+        .ok();
+    assert_eq!(place.sh("head -n 1 /out"), "FROM base:1\n");
+    place
+        .rbuild(&["--build-context", "one=-", place.project().to_str().unwrap()])
+        .fails(2, "only PATH can be standard input");
+}
