@@ -227,7 +227,10 @@ fn open_contexts(
             .map_err(|error| Failure::from_error(Class::Yours, &error))?;
         Ok(Some((name.to_owned(), Arc::new(context))))
     };
-    names.into_iter().filter_map(|name| open(name).transpose()).collect()
+    names
+        .into_iter()
+        .filter_map(|name| open(name).transpose())
+        .collect()
 }
 
 /// What people are told of a file that cannot be built.

@@ -46,7 +46,9 @@ impl Project {
                     Class::Yours,
                     format!("the context {} is not a directory", context.display()),
                 )
-                .help("give a directory; an archive is read from standard input: `rbuild - < FILE`"));
+                .help(
+                    "give a directory; an archive is read from standard input: `rbuild - < FILE`",
+                ));
             }
             Err(error) => {
                 let mut failure = Failure::new(

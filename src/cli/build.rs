@@ -10,7 +10,9 @@ use super::value::{ExtraHost, Output, Pair, SecretSource, SshAgent};
 /// Arguments of a build.
 #[derive(Debug, Args)]
 pub struct BuildArgs {
-    /// Directory whose files COPY and ADD can see
+    /// Where the files that COPY and ADD can see are: a directory, a git repository
+    /// (https://HOST/REPO.git#REF:DIRECTORY), an http or https URL of an archive or a Dockerfile, or
+    /// - for one of both on standard input
     #[arg(value_name = "PATH", default_value = ".")]
     pub context: String,
 
@@ -18,7 +20,7 @@ pub struct BuildArgs {
     #[arg(short, long = "tag", value_name = "NAME[:TAG]")]
     pub tags: Vec<String>,
 
-    /// Dockerfile [default: PATH/Dockerfile]
+    /// Dockerfile, - for standard input [default: PATH/Dockerfile]
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
 
@@ -34,7 +36,8 @@ pub struct BuildArgs {
     )]
     pub build_args: Vec<String>,
 
-    /// A further context: a directory, docker-image://NAME or oci-layout://DIRECTORY (repeatable)
+    /// A further context: a directory, a git repository, an http or https URL, docker-image://NAME or
+    /// oci-layout://DIRECTORY (repeatable)
     #[arg(
         help_heading = "What is built",
         long = "build-context",

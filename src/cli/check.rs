@@ -9,7 +9,9 @@ use super::value::Pair;
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Directory whose files COPY and ADD can see
+    /// Where the files that COPY and ADD can see are: a directory, a git repository
+    /// (https://HOST/REPO.git#REF:DIRECTORY), an http or https URL of an archive or a Dockerfile, or
+    /// - for one of both on standard input
     #[arg(value_name = "PATH", default_value = ".")]
     pub context: String,
 

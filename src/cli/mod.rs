@@ -24,6 +24,7 @@ const EXAMPLES: &str = "\
 Examples:
   rbuild .                            build the Dockerfile of this directory
   rbuild -t app:1 -f deploy/Dockerfile .
+  rbuild https://example.org/app.git#v1:deploy
   rbuild why                          say why each step of the last build ran again
   rbuild run --rm app:1               start what came out
   rbuild . -o type=oci,dest=app.tar   write an OCI archive

@@ -53,7 +53,7 @@ impl Fetcher<'_> {
     /// this machine, another path one of the context.
     pub fn load(self, place: &Place, file: Option<&Path>) -> Result<Project, Failure> {
         let from_stdin = file == Some(Path::new("-"));
-        let (came, shown) = match place {
+        let (came, mut shown) = match place {
             Place::Stdin if from_stdin => {
                 return Err(yours(
                     "standard input cannot be both the context and the Dockerfile",
@@ -75,13 +75,11 @@ impl Fetcher<'_> {
             Place::Directory(dir) => return Project::load(dir, file),
         };
         let (snapshot, dockerfile, bytes, name) = match (came, file) {
-            (Came::Dockerfile(bytes, snapshot), None) => {
-                let name = match place {
-                    Place::Stdin => "-".to_owned(),
-                    _ => shown.clone(),
-                };
-                (snapshot, None, bytes, name)
+            (Came::Dockerfile(bytes, snapshot), None) if *place == Place::Stdin => {
+                shown.push_str(", which brought no files");
+                (snapshot, None, bytes, "-".to_owned())
             }
+            (Came::Dockerfile(bytes, snapshot), None) => (snapshot, None, bytes, shown.clone()),
             (Came::Tree(snapshot) | Came::Dockerfile(_, snapshot), Some(path)) if from_stdin => {
                 let bytes = read_all(io::stdin().lock(), "standard input")?;
                 (snapshot, None, bytes, path.display().to_string())
@@ -173,11 +171,16 @@ fn usual(view: &View) -> PathBuf {
 
 /// The bytes of a Dockerfile in a tree; links are followed, and stay in it.
 fn in_tree(view: &View, path: &Path, shown: &str) -> Result<Vec<u8>, Failure> {
-    let missing = |cause: String| Failure {
-        causes: vec![cause],
-        ..yours(format!("cannot read the Dockerfile {}", path.display()))
-    }
-    .help(format!("it was looked for in the context {}; -f names another one", image::http::masked(shown)));
+    let missing = |cause: String| {
+        Failure {
+            causes: vec![cause],
+            ..yours(format!("cannot read the Dockerfile {}", path.display()))
+        }
+        .help(format!(
+            "it was looked for in the context {}; -f names another one",
+            image::http::masked(shown)
+        ))
+    };
     let bytes = path.as_os_str().as_encoded_bytes();
     match view.resolve(bytes, true) {
         Ok(Resolved::Entry(entry)) if matches!(entry.kind, Kind::File { .. }) => {

@@ -111,7 +111,11 @@ mod tests {
         assert!(matches!(*op, Op::Http(_)));
         for text in ["ftp://example.org/a", "docker-image://a", "file:///a"] {
             let failure = of(text).unwrap_err();
-            assert!(failure.title.ends_with(":// is not done"), "{}", failure.title);
+            assert!(
+                failure.title.ends_with(":// is not done"),
+                "{}",
+                failure.title
+            );
         }
     }
 

