@@ -6,6 +6,7 @@
 //! - [`findings`]: what a check found, for people and programs
 //! - [`images`], [`export`]: images found, made and given away
 //! - [`containers`], [`volumes`]: containers made, found and started, and what outlives them
+//! - [`copy`]: files carried between containers and the host
 //! - [`template`], [`columns`], [`output`]: how results are printed
 //! - [`progress`], [`report`]: what people see
 
@@ -13,6 +14,7 @@ mod cli;
 mod columns;
 mod commands;
 mod containers;
+mod copy;
 mod export;
 mod findings;
 mod hint;

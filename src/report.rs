@@ -118,6 +118,15 @@ impl Failure {
         Some(first)
     }
 
+    /// The same with docker's code for its commands, where the arguments or the system are to blame.
+    #[must_use]
+    pub fn refused(mut self) -> Self {
+        if matches!(self.class, Class::Yours | Class::System) {
+            self.class = Class::Refused;
+        }
+        self
+    }
+
     /// Says what to do next.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {

@@ -47,8 +47,8 @@ pub use context::{Checked, Context, ContextError, ContextFilter, ContextOptions,
 pub use explain::Explanation;
 pub use images::{Draft, ImageError, NewImage, StoredImage};
 pub use layer::{
-    Entry, Kind, Layer, LayerError, LayerId, LayerIndex, Made, NewLayer, Origin, Planned, Stub,
-    TarOptions, TimeRule, Timestamp, Unpacked, write_tar,
+    Entry, Fate, Kind, Layer, LayerError, LayerId, LayerIndex, Made, NewLayer, Origin, Planned,
+    Stub, TarOptions, TimeRule, Timestamp, Unpacked, write_tar,
 };
 pub use leases::{Lease, Owner, Purpose};
 pub use pins::Pin;

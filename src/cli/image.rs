@@ -30,6 +30,8 @@ pub enum ImageCommand {
     /// List images
     #[command(aliases = ["list"])]
     Ls(ImagesArgs),
+    /// Remove images that have no name, or that no container uses
+    Prune(ImagePruneArgs),
     /// Fetch an image from a registry
     Pull(PullArgs),
     /// Send an image to a registry
@@ -41,6 +43,20 @@ pub enum ImageCommand {
     Save(SaveArgs),
     /// Give an image another name
     Tag(TagArgs),
+}
+
+/// Arguments of `image prune`.
+#[derive(Debug, Args)]
+pub struct ImagePruneArgs {
+    /// Remove all images that no container uses, not only those without a name
+    #[arg(short, long)]
+    pub all: bool,
+    /// Remove only images of which this holds: until=24h, label=…, label!=… (repeatable)
+    #[arg(long = "filter", value_name = "NAME=VALUE")]
+    pub filters: Vec<super::value::Pair>,
+    /// Ask nothing
+    #[arg(short, long)]
+    pub force: bool,
 }
 
 /// Arguments of `image inspect`.

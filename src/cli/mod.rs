@@ -8,6 +8,7 @@ pub mod image;
 pub mod images;
 pub mod network;
 pub mod store;
+pub mod system;
 mod usage;
 pub mod value;
 pub mod volume;
@@ -50,6 +51,10 @@ pub struct Cli {
         display_order = 900
     )]
     pub root: Option<PathBuf>,
+
+    /// The same as `--version`, as docker has it.
+    #[arg(short = 'v', hide = true, action = clap::ArgAction::Version)]
+    pub is_version: Option<bool>,
 
     /// What to do.
     #[command(subcommand)]
@@ -105,7 +110,11 @@ pub enum Command {
     /// Say what of this machine rbuild can use, and how to get what is missing
     Doctor(store::DoctorArgs),
     /// Look after the store as a whole
-    System(store::SystemArgs),
+    System(system::SystemArgs),
+    /// Show what there is, and what this machine can do
+    Info(system::InfoArgs),
+    /// Show which rbuild this is
+    Version(system::VersionArgs),
     /// Print a completion script for a shell
     Completions(store::CompletionsArgs),
     /// Print the manual page, or write all of them to a directory

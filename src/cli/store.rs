@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 
 /// Arguments of `why`.
 #[derive(Debug, Args)]
@@ -52,21 +52,6 @@ pub struct DoctorArgs {
     /// Print `json`
     #[arg(long, value_name = "FORMAT", value_parser = ["json"])]
     pub format: Option<String>,
-}
-
-/// Arguments of `system`.
-#[derive(Debug, Args)]
-pub struct SystemArgs {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: SystemCommand,
-}
-
-/// What to do with the store as a whole.
-#[derive(Debug, Subcommand)]
-pub enum SystemCommand {
-    /// Remove the whole store, also what an ordinary rm cannot
-    Reset,
 }
 
 /// Arguments of `completions`.

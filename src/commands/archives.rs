@@ -14,7 +14,7 @@ use crate::cli::build::Progress as Mode;
 use crate::cli::images::{LoadArgs, SaveArgs};
 use crate::export::{Destination, unwritable};
 use crate::home::{Home, store_failure};
-use crate::images::{Images, complete, find, load_root, remember};
+use crate::images::{Images, complete, find, load_root, remember, settle_all};
 use crate::output::print;
 use crate::progress::{Progress, Task};
 use crate::report::{Class, Failure};
@@ -29,13 +29,16 @@ pub fn save(args: &SaveArgs, home: &Home) -> anyhow::Result<u8> {
     let cancel = crate::stop::on_signal();
     let progress = Progress::new(Mode::Auto);
     let images = Images::new(&store, false, &cancel);
-    let wanted = args
-        .images
-        .iter()
-        .map(|text| Ok((find(&store, text)?, text)))
-        .collect::<Result<Vec<(StoredImage, _)>, Failure>>()?;
+    let mut wanted = Vec::new();
+    for text in &args.images {
+        let all = tags_of(&store, text, &cancel)?;
+        if all.is_empty() {
+            wanted.push((find(&store, text)?, text.clone()));
+        }
+        wanted.extend(all);
+    }
     // Refuses a terminal before layers are packed for nothing.
-    let mut destination = Destination::open(dest)?;
+    let mut destination = Destination::open(dest).map_err(Failure::refused)?;
     let written = (|| {
         let mut named: Vec<NamedImage> = Vec::new();
         for (stored, text) in &wanted {
@@ -64,11 +67,37 @@ pub fn save(args: &SaveArgs, home: &Home) -> anyhow::Result<u8> {
             .map_err(|error| unwritable(dest.unwrap_or_else(|| Path::new("-")), &error))
     })();
     if let Err(failure) = written {
-        return Err(destination.fail(failure).into());
+        return Err(destination.fail(failure).refused().into());
     }
-    destination.finish()?;
+    destination.finish().map_err(Failure::refused)?;
     progress.finish();
     Ok(0)
+}
+
+/// All images of a repository, each with a tag, when `text` is a repository without a tag.
+fn tags_of(
+    store: &Store,
+    text: &str,
+    cancel: &solver::Cancel,
+) -> Result<Vec<(StoredImage, String)>, Failure> {
+    let last = text.rsplit('/').next().unwrap_or_default();
+    let repository = match text.parse::<ImageRef>() {
+        Ok(name) if !last.contains([':', '@']) => name.name(),
+        _ => return Ok(Vec::new()),
+    };
+    settle_all(store, cancel).map_err(|error| error.failure())?;
+    let mut all = Vec::new();
+    for image in store.images().map_err(|error| store_failure(&error))? {
+        for tag in image.tags() {
+            if tag
+                .parse::<ImageRef>()
+                .is_ok_and(|name| name.name() == repository)
+            {
+                all.push((image.clone(), tag.to_owned()));
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// The name by which an image was asked for; none if it was by its id.
@@ -172,6 +201,16 @@ fn keep(store: &Store, image: &NamedImage) -> Result<Digest, Failure> {
                 format!("{shown} has nothing for {}", image::Platform::host()),
             )
         })?;
+    // The same image in other wrapping: an image is its configuration, as docker has it.
+    let known = store.images().map_err(|error| store_failure(&error))?;
+    if let Some(known) = known.iter().find(|known| known.config == loaded.id) {
+        for name in &image.names {
+            store
+                .tag_image(&known.manifest, name)
+                .map_err(|error| store_failure(&error))?;
+        }
+        return Ok(loaded.id);
+    }
     let blobs: Vec<Digest> = reachable(&store.blobs(), &image.descriptor)
         .map_err(|error| Failure::from_error(Class::Refused, &error))?
         .into_iter()

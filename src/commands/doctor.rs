@@ -69,6 +69,17 @@ fn networks(tier: &Tier) -> Finding {
     }
 }
 
+/// What is missing here, and the cure, a line for each.
+pub fn warnings(report: &Report) -> Vec<String> {
+    let missing = findings(report).into_iter().filter(|finding| !finding.good);
+    missing
+        .map(|finding| match finding.cure {
+            Some(cure) => format!("{}: {} (cure: {cure})", finding.what, finding.text),
+            None => format!("{}: {}", finding.what, finding.text),
+        })
+        .collect()
+}
+
 fn findings(report: &Report) -> Vec<Finding> {
     let (name, text, cure) = tier(&report.tier);
     let good = matches!(

@@ -221,10 +221,7 @@ fn fits(pattern: &[u8], text: &[u8]) -> bool {
 
 /// Gives an image another name.
 pub fn tag(args: &TagArgs, home: &Home) -> anyhow::Result<u8> {
-    let name = parse_name(&args.target).map_err(|mut failure| {
-        failure.class = Class::Refused;
-        failure
-    })?;
+    let name = parse_name(&args.target).map_err(Failure::refused)?;
     let store = home.enter_and_open()?;
     let image = find(&store, &args.source)?;
     store

@@ -5,17 +5,15 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use cache::{Snapshot, Store, View};
-use frontend::instruction::Command;
-use frontend::plan::{ImageName, ImageResolver, PlanRequest, ResolveError, ResolvedImage};
 use image::compress::{Decoder, ReadAhead};
-use image::{ContainerConfig, History, ImageConfig, Platform};
+use image::{History, ImageConfig, Platform};
 use solver::LayerDigest;
 
 use crate::cli::images::ImportArgs;
 use crate::export::parse_name;
 use crate::home::Home;
-use crate::images::seal;
-use crate::report::{Class, Failure, Source};
+use crate::images::{changed, seal};
+use crate::report::{Class, Failure};
 
 /// Unpacks the tar and stores the image.
 pub fn run(args: &ImportArgs, home: &Home) -> anyhow::Result<u8> {
@@ -32,7 +30,7 @@ pub fn run(args: &ImportArgs, home: &Home) -> anyhow::Result<u8> {
         variant: platform.variant,
         ..ImageConfig::default()
     };
-    config.config = changed(&args.changes)?;
+    config.config = changed(None, &args.changes)?;
     let store = home.enter_and_open()?;
     let cancel = crate::stop::on_signal();
     let shown = args.source.display().to_string();
@@ -75,88 +73,6 @@ fn created() -> Result<String, Failure> {
                 ),
             )
         })
-}
-
-/// The configuration that instructions make of nothing.
-fn changed(changes: &[String]) -> Result<ContainerConfig, Failure> {
-    const ALLOWED: &str = "CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME and WORKDIR";
-    let text: String = std::iter::once("FROM scratch")
-        .chain(changes.iter().map(String::as_str))
-        .flat_map(|line| [line, "\n"])
-        .collect();
-    let source = Source {
-        path: "--change".to_owned(),
-        text: text.into(),
-    };
-    let dockerfile = crate::pipeline::parse(&source)?;
-    for instruction in &dockerfile.stages[0].instructions {
-        let allowed = matches!(
-            instruction.command,
-            Command::Cmd(_)
-                | Command::Entrypoint(_)
-                | Command::Env(_)
-                | Command::Expose(_)
-                | Command::Healthcheck(_)
-                | Command::Label(_)
-                | Command::OnBuild(_)
-                | Command::StopSignal(_)
-                | Command::User(_)
-                | Command::Volume(_)
-                | Command::Workdir(_)
-        );
-        if !allowed {
-            return Err(Failure::new(
-                Class::Yours,
-                format!("--change cannot be {}", instruction.keyword),
-            )
-            .help(format!("only {ALLOWED} change a configuration")));
-        }
-    }
-    let request = PlanRequest {
-        now: crate::time::now(),
-        ..PlanRequest::default()
-    };
-    let plan = frontend::plan(&dockerfile, &request, &NoImages).map_err(|error| {
-        let failure = Failure::new(Class::Yours, error.message);
-        match error.span {
-            Some(span) => failure.at(&source, span, ""),
-            None => failure,
-        }
-    })?;
-    let mut config = plan
-        .targets
-        .into_iter()
-        .next()
-        .map(|target| target.config.config)
-        .unwrap_or_default();
-    // A build on nothing begins with these; an import is not a build.
-    let says = |word: fn(&Command) -> bool| {
-        dockerfile.stages[0]
-            .instructions
-            .iter()
-            .any(|i| word(&i.command))
-    };
-    if !says(|command| matches!(command, Command::Workdir(_))) {
-        config.working_dir.clear();
-    }
-    let sets_path = |command: &Command| matches!(command, Command::Env(pairs) if pairs.pairs.iter().any(|(name, _)| name.text == "PATH"));
-    if !says(sets_path) {
-        config.env.retain(|variable| !variable.starts_with("PATH="));
-    }
-    Ok(config)
-}
-
-/// Changes name no images.
-struct NoImages;
-
-impl ImageResolver for NoImages {
-    fn resolve(&self, name: &ImageName, _: &Platform) -> Result<ResolvedImage, ResolveError> {
-        Err(ResolveError {
-            message: format!("{} cannot be used here", name.text()),
-            help: None,
-            unreachable: false,
-        })
-    }
 }
 
 fn unpack(

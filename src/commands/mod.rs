@@ -5,6 +5,7 @@ mod build;
 mod check;
 mod container;
 mod doctor;
+mod image_prune;
 mod images;
 mod import;
 mod inspect;
@@ -12,6 +13,7 @@ mod network;
 mod registries;
 mod shell;
 mod store;
+mod system;
 mod volume;
 
 use crate::cli::image::{ImageCommand, ImageInspectArgs};
@@ -35,7 +37,9 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Du(args) => store::du(&args, &home),
         Command::Prune(args) => store::prune(&args, &home),
         Command::Doctor(args) => doctor::run(&args, &home),
-        Command::System(args) => store::system(&args, &home),
+        Command::System(args) => system::command(&args, &home),
+        Command::Info(args) => system::info(&args, &home),
+        Command::Version(args) => system::version(&args, &home),
         Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::man(&args),
         Command::Images(args) => images::list(&args, &home),
@@ -67,6 +71,7 @@ fn image(command: ImageCommand, home: &Home) -> anyhow::Result<u8> {
         }
         ImageCommand::Load(args) => archives::load(&args, home),
         ImageCommand::Ls(args) => images::list(&args, home),
+        ImageCommand::Prune(args) => image_prune::run(&args, home),
         ImageCommand::Pull(args) => registries::pull(&args, home),
         ImageCommand::Push(args) => registries::push(&args, home),
         ImageCommand::Rm(args) => images::remove(&args, home),

@@ -1,14 +1,13 @@
-//! `why`, `du`, `prune` and `system`: the store and what it remembers.
+//! `why`, `du` and `prune`: the store and what it remembers.
 
 use std::io::Write;
 
-use anyhow::Context;
 use cache::builds::{BuildRecord, StepOutcome, StepRecord};
 use cache::prune::PruneOptions;
 use cache::usage::UsageItem;
 use serde_json::json;
 
-use crate::cli::store::{DuArgs, PruneArgs, SystemArgs, SystemCommand, WhyArgs};
+use crate::cli::store::{DuArgs, PruneArgs, WhyArgs};
 use crate::home::{Home, store_failure};
 use crate::progress::bytes;
 use crate::report::{Class, Failure};
@@ -208,28 +207,4 @@ pub fn prune(args: &PruneArgs, home: &Home) -> anyhow::Result<u8> {
         bytes(pruned.freed)
     )?;
     Ok(0)
-}
-
-/// Looks after the store as a whole.
-pub fn system(args: &SystemArgs, home: &Home) -> anyhow::Result<u8> {
-    match args.command {
-        SystemCommand::Reset => {
-            executor::namespace::enter().context("cannot remove files of other ids")?;
-            let root = home.root();
-            if !root.exists() {
-                return Ok(0);
-            }
-            // Never removes a directory that somebody named by mistake.
-            if !root.join("store.json").exists() && std::fs::read_dir(root)?.next().is_some() {
-                return Err(Failure::new(
-                    Class::Yours,
-                    format!("{} is not a store of rbuild", root.display()),
-                )
-                .into());
-            }
-            std::fs::remove_dir_all(root)
-                .with_context(|| format!("cannot remove {}", root.display()))?;
-            Ok(0)
-        }
-    }
 }

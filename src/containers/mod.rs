@@ -7,9 +7,11 @@
 //! - [`find`]: rows, documents, status and monitor of the containers that people name
 //! - [`start`], [`session`]: starting, and staying with what runs
 //! - [`inspect`], [`list`], [`filter`], [`size`], [`log`], [`usage`]: what is shown of them
+//! - [`changes`], [`root`]: what they changed, and their files as they see them
 //! - [`remove`]: their end
 //! - [`names`], [`signal`], [`refuse`]: words
 
+pub mod changes;
 pub mod create;
 pub mod document;
 pub mod env;
@@ -31,6 +33,7 @@ pub mod remove;
 pub mod request;
 pub mod restart;
 mod rights;
+pub mod root;
 pub mod session;
 mod shared;
 pub mod signal;

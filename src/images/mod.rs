@@ -1,6 +1,7 @@
 //! Images as commands see them: found in the store or a registry, made from what a build left, and
 //! packed for those who want blobs.
 
+mod changes;
 mod complete;
 mod dated;
 mod document;
@@ -20,6 +21,7 @@ use image::registry::{Client, DockerCredentials, Options};
 use image::{Digest, DocumentError};
 use solver::Cancel;
 
+pub use changes::changed;
 pub use complete::complete;
 pub use dated::Dated;
 pub use document::{Loaded, load, load_root, resolved};

@@ -15,6 +15,7 @@ mod contexts;
 mod deltas;
 mod disks;
 mod errors;
+mod files;
 mod identity;
 mod images;
 mod injections;

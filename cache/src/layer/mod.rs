@@ -9,6 +9,7 @@
 //! - `files`: where a layer's files are
 //! - `scan`: reads back what a step wrote into an overlay's upper directory
 //! - [`tar`]: a layer as an archive, and back
+//! - [`upper`]: what an overlay was written into, seen as a layer
 
 mod against;
 pub(crate) mod change;
@@ -25,6 +26,7 @@ pub(crate) mod record;
 pub(crate) mod samples;
 mod scan;
 pub mod tar;
+pub mod upper;
 
 use std::sync::Arc;
 
@@ -41,6 +43,7 @@ pub use index::with_checksum;
 pub use new::{Made, NewLayer, Stub};
 pub use planned::{Origin, Planned};
 pub use tar::{TarOptions, Unpacked, write_tar};
+pub use upper::Fate;
 
 /// Names one layer of one store: short, random, never used again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

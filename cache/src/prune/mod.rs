@@ -22,7 +22,7 @@ pub use filter::{FilterError, PruneOptions, parse_duration};
 pub(crate) use inventory::{Inventory, inventory};
 
 use crate::database::now;
-use crate::images::{StoredImage, UsedBy};
+use crate::images::StoredImage;
 use crate::layer::LayerId;
 use crate::store::{Store, StoreError, remove};
 use crate::usage::{UsageItem, allocated};
@@ -79,15 +79,14 @@ impl Store {
         })
     }
 
-    /// Removes images without a tag, or with `all` those that no container uses, if they were made
-    /// longer ago than `until` and by no build that is kept. Their files go with [`collect_garbage`](Self::collect_garbage).
+    /// Removes images without a tag, or with `all` all images, but for those of builds that are
+    /// kept and those that `is_kept` keeps, such as those of containers. Their files go with
+    /// [`collect_garbage`](Self::collect_garbage).
     pub fn prune_images(
         &self,
         all: bool,
-        until: Option<Duration>,
-        users: &dyn Fn(&StoredImage) -> Option<UsedBy>,
+        is_kept: &dyn Fn(&StoredImage) -> bool,
     ) -> Result<Vec<StoredImage>, StoreError> {
-        let before = now() - until.unwrap_or_default().as_secs() as i64;
         let mut gone = self.images()?;
         let kept: HashSet<Digest> = self
             .builds()?
@@ -98,8 +97,7 @@ impl Store {
         gone.retain(|image| {
             !kept.contains(&image.manifest)
                 && (all || image.tags().next().is_none())
-                && image.created <= before
-                && users(image).is_none()
+                && !is_kept(image)
         });
         let db = self.database();
         db.write("remove images", |transaction| {

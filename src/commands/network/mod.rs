@@ -10,6 +10,8 @@ mod rm;
 use crate::cli::network::NetworkCommand;
 use crate::home::Home;
 
+pub use prune::prune;
+
 /// Does what the arguments ask for; gives the exit code.
 pub fn command(command: NetworkCommand, home: &Home) -> anyhow::Result<u8> {
     match command {

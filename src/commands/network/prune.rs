@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, Write};
 
+use cache::Store;
 use cache::networks::{NetworkRowError, StoredNetwork};
 
 use crate::cli::network::NetworkPruneArgs;
@@ -16,27 +17,34 @@ const QUESTION: &str = "WARNING! This will remove all custom networks not used b
 
 /// Removes the networks that nobody is on.
 pub fn run(args: &NetworkPruneArgs, home: &Home) -> anyhow::Result<u8> {
-    let filters = filters(&args.filters)?;
+    filters(&args.filters)?;
     if !args.force && !agreed()? {
         return Ok(0);
     }
     let store = home.enter_and_open()?;
-    sweep(&store)?;
-    let mut gone = String::new();
+    let gone = prune(&store, &args.filters)?;
+    if !gone.is_empty() {
+        print(&format!("Deleted Networks:\n{}\n\n", gone.join("\n")))?;
+    }
+    Ok(0)
+}
+
+/// Removes them, and gives their names.
+pub fn prune(store: &Store, pairs: &[Pair]) -> Result<Vec<String>, Failure> {
+    let filters = filters(pairs)?;
+    sweep(store)?;
+    let mut gone = Vec::new();
     for network in store.networks().map_err(|error| row_failure(&error))? {
         if network.is_predefined() || !filters.iter().all(|filter| filter(&network)) {
             continue;
         }
-        match store.remove_network(&network, &alive(&store)) {
-            Ok(()) => gone += &format!("{}\n", network.name),
+        match store.remove_network(&network, &alive(store)) {
+            Ok(()) => gone.push(network.name),
             Err(NetworkRowError::Used { .. }) => {}
-            Err(error) => return Err(row_failure(&error).into()),
+            Err(error) => return Err(row_failure(&error)),
         }
     }
-    if !gone.is_empty() {
-        print(&format!("Deleted Networks:\n{gone}\n"))?;
-    }
-    Ok(0)
+    Ok(gone)
 }
 
 fn agreed() -> Result<bool, Failure> {

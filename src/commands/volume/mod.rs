@@ -9,6 +9,8 @@ mod rm;
 use crate::cli::volume::VolumeCommand;
 use crate::home::Home;
 
+pub use prune::prune;
+
 /// Does what the arguments ask for.
 pub fn command(command: VolumeCommand, home: &Home) -> anyhow::Result<u8> {
     match command {
