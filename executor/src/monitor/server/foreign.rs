@@ -56,6 +56,9 @@ impl Monitor {
         let filter = filtered.then(|| seccomp::filter(capabilities).into());
         let made = self.create_with(runtime, &stdio, group.as_ref(), capabilities)?;
         drop(stdio);
+        if let (Some(master), Some(size)) = (&made.master, self.size) {
+            super::output::resize(master, size);
+        }
         if let Err(error) = self.start_with(runtime) {
             let _ = pidfd_send_signal(&made.pidfd, Signal::KILL);
             let _ = wait(Some(made.pid), true);
