@@ -52,10 +52,6 @@ pub struct Cli {
     )]
     pub root: Option<PathBuf>,
 
-    /// The same as `--version`, as docker has it.
-    #[arg(short = 'v', hide = true, action = clap::ArgAction::Version)]
-    pub is_version: Option<bool>,
-
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
