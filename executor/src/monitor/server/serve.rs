@@ -37,8 +37,6 @@ pub(super) struct Monitor {
     /// Where another runtime finds its files.
     pub(super) host_mounts: Option<OwnedFd>,
     pub(super) network: Option<Up>,
-    /// Held, so that nobody else starts it.
-    pub(super) _lock: Lock,
     pub(super) folder: PathBuf,
     pub(super) listener: UnixListener,
     pub(super) links: Vec<(u64, Link)>,
@@ -63,6 +61,8 @@ pub(super) struct Monitor {
     pub(super) trim: Option<Instant>,
     /// When the monitor ends at the latest, once all is over.
     pub(super) over: Option<Instant>,
+    /// Held, so that nobody else starts it; given back last, when nobody can connect any more.
+    pub(super) _lock: Lock,
 }
 
 /// What a connection is for.
