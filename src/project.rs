@@ -219,6 +219,14 @@ impl ContextFilter for Filter {
     }
 }
 
+/// The rules that hold for a directory with a Dockerfile, by default the usual one.
+pub fn ignore_for(dir: &Path, file: Option<&Path>) -> Result<IgnoreRules, Failure> {
+    match file {
+        Some(file) => read_ignore(dir, Some(file)),
+        None => read_ignore(dir, Some(&find_dockerfile(dir))),
+    }
+}
+
 /// The rules of a further context's own ignore file.
 pub fn ignore_of(dir: &Path) -> Result<IgnoreRules, Failure> {
     read_ignore(dir, None)

@@ -4,6 +4,7 @@ pub mod build;
 pub mod call;
 pub mod check;
 pub mod container;
+pub mod context;
 pub mod image;
 pub mod images;
 pub mod network;
@@ -73,6 +74,8 @@ pub enum Command {
     Ps(container::ListArgs),
     /// Commands about containers
     Container(container::ContainerArgs),
+    /// Commands about contexts
+    Context(context::ContextArgs),
     /// Commands about images
     Image(image::ImageArgs),
     /// Commands about networks

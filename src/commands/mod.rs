@@ -4,6 +4,7 @@ mod archives;
 mod build;
 mod check;
 mod container;
+mod context;
 mod doctor;
 mod image_prune;
 mod images;
@@ -30,6 +31,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Verb(verb) => container::verb(verb, &home),
         Command::Ps(args) => container::list(&args, &home),
         Command::Container(args) => container::command(args.command, &home),
+        Command::Context(args) => context::command(&args.command),
         Command::Network(args) => network::command(args.command, &home),
         Command::Volume(args) => volume::command(args.command, &home),
         Command::Image(args) => image(args.command, &home),

@@ -311,3 +311,39 @@ fn a_url_is_a_context() {
         ])
         .fails(2, "only PATH can be standard input");
 }
+
+#[test]
+fn what_is_left_out_is_listed_with_its_rule() {
+    let place = Place::anywhere();
+    for name in [
+        "Dockerfile",
+        "a/x",
+        "a/y.log",
+        "keep.log",
+        "target/deep/file",
+        "b/c/d",
+    ] {
+        place.write(name, "");
+    }
+    place.write(
+        ".dockerignore",
+        "# logs\n*/*.log\n*.log\n!keep.log\ntarget\nb\n!b/c\n",
+    );
+    let project = place.project();
+    let rows = "{{.Path}} {{.Seen}} {{.Rule}} {{.Line}}";
+    let arguments = ["context", "ls", "--format", rows, project.to_str().unwrap()];
+    assert_eq!(
+        place.rbuild(&arguments).ok().out,
+        ".dockerignore yes  \nDockerfile yes  \na/x yes  \na/y.log no */*.log 2\nb/c/d yes  \nkeep.log yes  \ntarget/ no target 5\n"
+    );
+    // The Dockerfile's own ignore file comes in the place of the directory's.
+    place.write("Dockerfile.dockerignore", "a\n");
+    let said = place.rbuild(&arguments).ok();
+    assert!(said.out.contains("a/ no a 1\n"), "{}", said.out);
+    assert!(said.out.contains("target/deep/file yes"), "{}", said.out);
+    let json = ["context", "ls", "--format=json", project.to_str().unwrap()];
+    assert!(place.rbuild(&json).ok().out.contains("\"Path\":\"a/\""));
+    place
+        .rbuild(&["context", "ls", "no/such"])
+        .fails(2, "cannot read the directory");
+}
