@@ -86,8 +86,8 @@ pub struct InspectArgs {
 /// Arguments of `import`.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// A root file system tar (plain or compressed), or `-` for standard input
-    #[arg(value_name = "FILE|-")]
+    /// A root file system: a tar (plain or compressed), its URL, a directory, or `-` for standard input
+    #[arg(value_name = "FILE|URL|DIR|-")]
     pub source: PathBuf,
     /// Name of the image
     #[arg(value_name = "NAME[:TAG]")]

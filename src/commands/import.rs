@@ -1,15 +1,19 @@
-//! `rbuild import`: a root file system tar becomes an image of one layer.
+//! `import`: a root file system (a tar from a file, an address or standard input, or a directory)
+//! becomes an image of one layer.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{BufWriter, Read, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use cache::{Snapshot, Store, View};
 use image::compress::{Decoder, ReadAhead};
+use image::http::{Conditions, Fetcher, HttpError, RetryPolicy};
 use image::{History, ImageConfig, Platform};
 use solver::LayerDigest;
 
 use crate::cli::images::ImportArgs;
+use crate::copy::{CopyError, Side, pack};
 use crate::export::parse_name;
 use crate::home::Home;
 use crate::images::{changed, seal};
@@ -34,11 +38,16 @@ pub fn run(args: &ImportArgs, home: &Home) -> anyhow::Result<u8> {
     let store = home.enter_and_open()?;
     let cancel = crate::stop::on_signal();
     let shown = args.source.display().to_string();
-    let snapshot = if args.source == Path::new("-") {
-        unpack(&store, std::io::stdin(), &shown)?
-    } else {
-        let file = File::open(&args.source).map_err(|error| unreadable(&shown, &error))?;
-        unpack(&store, file, &shown)?
+    let url = args.source.to_str().filter(|text| is_url(text));
+    let shown = url.map_or(shown, image::http::shown_url);
+    let snapshot = match url {
+        Some(url) => unpack(&store, fetched(url, &cancel)?, &shown)?,
+        None if args.source == Path::new("-") => unpack(&store, std::io::stdin(), &shown)?,
+        None if args.source.is_dir() => unpack_directory(&store, &args.source, &shown)?,
+        None => {
+            let file = File::open(&args.source).map_err(|error| unreadable(&shown, &error))?;
+            unpack(&store, file, &shown)?
+        }
     };
     let now = created()?;
     config.created = Some(now.clone());
@@ -73,6 +82,56 @@ fn created() -> Result<String, Failure> {
                 ),
             )
         })
+}
+
+fn is_url(text: &str) -> bool {
+    text.starts_with("http://") || text.starts_with("https://")
+}
+
+/// What is at an address.
+fn fetched(url: &str, cancel: &solver::Cancel) -> Result<Box<dyn Read + Send>, Failure> {
+    let asked = cancel.clone();
+    let fetcher = Fetcher::new(
+        RetryPolicy::default(),
+        Arc::new(move || asked.is_cancelled()),
+    );
+    let failed = |error: HttpError| Failure::from_error(Class::Refused, &error);
+    let answer = fetcher.and_then(|fetcher| fetcher.get(url, &Conditions::default()));
+    Ok(answer.map_err(failed)?.body)
+}
+
+/// Takes the files of a directory, as if they had been packed.
+fn unpack_directory(store: &Store, dir: &Path, shown: &str) -> Result<Snapshot, Failure> {
+    let told = |error: &dyn std::fmt::Display| {
+        let mut failure = Failure::new(Class::Yours, format!("cannot import {shown}"));
+        failure.causes = vec![error.to_string()];
+        failure
+    };
+    let dir = std::path::absolute(dir).map_err(|error| unreadable(shown, &error))?;
+    let dir = dir
+        .to_str()
+        .ok_or_else(|| told(&"its name is not UTF-8"))?
+        .to_owned();
+    let side = Side::host().map_err(|error| told(&error))?;
+    let (read, write) = std::io::pipe().map_err(|error| told(&error))?;
+    std::thread::scope(|scope| {
+        let packing = scope.spawn(move || {
+            let mut out = BufWriter::with_capacity(1 << 18, write);
+            pack(&side, &dir, true, b"", &mut out)?;
+            out.flush().map_err(image::tar::TarError::from)?;
+            Ok::<(), CopyError>(())
+        });
+        let unpacked = unpack(store, read, shown);
+        match packing.join() {
+            // Then the tar ended early.
+            Ok(Err(error)) => Err(unpacked.err().unwrap_or_else(|| told(&error))),
+            Ok(Ok(())) => unpacked,
+            Err(_) => Err(Failure::new(
+                Class::Ours,
+                "the reader of a directory panicked",
+            )),
+        }
+    })
 }
 
 fn unpack(

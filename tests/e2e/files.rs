@@ -1,5 +1,7 @@
 //! Files of containers: what they changed, images and archives of it, and copies in and out.
 
+use std::io::Read;
+
 use crate::place::{BASE, Place, said};
 
 struct Cleared(Place);
@@ -193,4 +195,109 @@ fn links_in_a_container_lead_nowhere_outside() {
         .rbuild(&["cp", "box:/etc/rbuild-test-mine", &back])
         .ok();
     assert_eq!(place.host("cat back"), "text");
+}
+
+#[test]
+fn directories_and_addresses_are_imported_too() {
+    let Some(place) = Place::with_base().map(Cleared) else {
+        return;
+    };
+    place.host("mkdir -p tree/bin tree/srv && echo text > tree/srv/f && ln tree/srv/f tree/srv/g");
+    let tree = place.path("tree").display().to_string();
+    place
+        .rbuild(&["import", &tree, "-", "-m", "x"])
+        .fails(2, "the name `-`");
+    place.rbuild(&["import", "-m", "mine", &tree, "dir:1"]).ok();
+    let template = "{{.Comment}}|{{len .RootFS.Layers}}";
+    let seen = place.rbuild(&["inspect", "-f", template, "dir:1"]).ok();
+    assert_eq!(seen.out, "mine|1\n");
+    place
+        .rbuild(&["create", "--name", "box", "dir:1", "x"])
+        .ok();
+    let copy = place.path("copy").display().to_string();
+    place.rbuild(&["cp", "box:/srv/g", &copy]).ok();
+    assert_eq!(place.host("cat copy"), "text\n");
+
+    place.host("tar -C tree -cf tree.tar .");
+    let tar = std::fs::read(place.path("tree.tar")).unwrap();
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/tree.tar?secret", server.local_addr().unwrap());
+    let serving = std::thread::spawn(move || {
+        use std::io::Write;
+        let (mut client, _) = server.accept().unwrap();
+        // The request fits into one packet, and nothing of it matters.
+        let _ = client.read(&mut [0; 4096]);
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            tar.len()
+        );
+        client.write_all(head.as_bytes()).unwrap();
+        client.write_all(&tar).unwrap();
+    });
+    place.rbuild(&["import", &url, "url:1"]).ok();
+    serving.join().unwrap();
+    let seen = place.rbuild(&["history", "--format", "{{.Comment}}", "url:1"]);
+    let seen = seen.ok().out;
+    assert!(
+        seen.starts_with("Imported from http://127.0.0.1:") && !seen.contains("secret"),
+        "{seen}"
+    );
+    place
+        .rbuild(&["import", "http://127.0.0.1:1/x"])
+        .fails(1, "cannot fetch http://127.0.0.1:1/x");
+}
+
+#[test]
+fn the_whole_is_shown_and_pruned() {
+    let Some(place) = ran("echo new > /srv-new") else {
+        return;
+    };
+    place.rbuild(&["commit", "box", "unused:1"]).ok();
+    place.rbuild(&["commit", "box"]).ok();
+    let format = "{{.Type}} {{.TotalCount}} {{.Active}}";
+    let seen = place.rbuild(&["system", "df", "--format", format]).ok();
+    assert!(
+        seen.out
+            .starts_with("Images 3 1\nContainers 1 0\nLocal Volumes 1 1\n"),
+        "{}",
+        seen.out
+    );
+    let seen = place.rbuild(&["system", "df", "-v"]).ok();
+    assert!(
+        seen.out.contains("kept") && seen.out.contains("unused"),
+        "{}",
+        seen.out
+    );
+    let format = "{{.Containers}} {{.ContainersRunning}} {{.Images}} {{.Driver}}";
+    let seen = place.rbuild(&["info", "-f", format]).ok();
+    assert_eq!(seen.out, "1 0 3 overlay2\n");
+    place
+        .rbuild(&["info", "-f", "{{.Nonsense}}"])
+        .fails(1, "template");
+    let version = place.rbuild(&["version", "-f", "{{.Client.Version}}"]).ok();
+    assert_eq!(version.out.trim(), env!("CARGO_PKG_VERSION"));
+
+    let pruned = place.rbuild(&["image", "prune", "-f"]).ok().out;
+    assert!(
+        pruned.starts_with("Deleted Images:\ndeleted: sha256:"),
+        "{pruned}"
+    );
+    let again = place.rbuild(&["image", "prune", "-f"]).ok().out;
+    assert_eq!(again, "Total reclaimed space: 0B\n");
+    place
+        .rbuild(&["image", "prune", "-f", "--filter", "nonsense=1"])
+        .fails(1, "invalid filter");
+    let pruned = place.rbuild(&["image", "prune", "-a", "-f"]).ok().out;
+    assert!(pruned.contains("untagged: unused:1\n"), "{pruned}");
+    let pruned = place
+        .rbuild(&["system", "prune", "-a", "-f", "--volumes"])
+        .ok();
+    for text in [
+        "Deleted Containers:",
+        "Deleted Volumes:\nkept",
+        "Deleted Images:",
+    ] {
+        assert!(pruned.out.contains(text), "{text} in {}", pruned.out);
+    }
+    assert_eq!(place.rbuild(&["images", "-q"]).ok().out, "");
 }

@@ -73,10 +73,6 @@ pub fn list(args: &ListArgs, home: &Home) -> anyhow::Result<u8> {
     ls::run(args, home)
 }
 
-fn unfinished(name: &str) -> anyhow::Result<u8> {
-    Err(Failure::new(Class::Refused, format!("{name} is not done yet")).into())
-}
-
 /// Does something with each of the things that are named, and prints what it answers; what went
 /// wrong is said afterwards, and the exit code is 1.
 pub fn each(
