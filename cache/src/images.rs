@@ -217,19 +217,20 @@ impl Store {
         })
     }
 
-    /// Notes what an image was unpacked to.
+    /// Notes what an image was unpacked to, and how many bytes its layers are then.
     pub fn set_image_snapshot(
         &self,
         manifest: &Digest,
         snapshot: &Snapshot,
+        size: u64,
     ) -> Result<(), StoreError> {
         let db = self.database();
         let text = serde_json::to_string(snapshot).unwrap_or_default();
         db.write("note an image's files", |transaction| {
             transaction
                 .execute(
-                    "UPDATE images SET snapshot = ?2 WHERE manifest = ?1",
-                    params![manifest.as_bytes(), text],
+                    "UPDATE images SET snapshot = ?2, size = ?3 WHERE manifest = ?1",
+                    params![manifest.as_bytes(), text, size as i64],
                 )
                 .map_err(db.error("note an image's files"))?;
             Ok(())

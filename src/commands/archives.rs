@@ -14,7 +14,9 @@ use crate::cli::build::Progress as Mode;
 use crate::cli::images::{LoadArgs, SaveArgs};
 use crate::export::{Destination, unwritable};
 use crate::home::{Home, store_failure};
-use crate::images::{Images, complete, find, load_root, remember, settle_all};
+use crate::images::{
+    Images, complete, find, load_host, load_root, remember, resolved, settle_all, snapshot,
+};
 use crate::output::print;
 use crate::progress::{Progress, Task};
 use crate::report::{Class, Failure};
@@ -135,8 +137,8 @@ pub fn load(args: &LoadArgs, home: &Home) -> anyhow::Result<u8> {
             &shown,
         ),
     };
-    let images = match read {
-        Ok(images) => images,
+    let read = match read {
+        Ok(read) => read,
         Err(failure) => {
             task.failed(&failure.title);
             progress.finish();
@@ -146,9 +148,16 @@ pub fn load(args: &LoadArgs, home: &Home) -> anyhow::Result<u8> {
         }
     };
     task.done();
-    progress.finish();
-    for image in images {
+    let images = Images::new(&store, false, &cancel);
+    for image in read {
         let id = keep(&store, &image)?;
+        if let Err(failure) = unpack(&images, &id, &progress, &cancel) {
+            // It is there all the same, and can be saved and pushed; whoever starts it hears why not.
+            progress.note(&format!(
+                "warning: the image {id} cannot be unpacked: {}",
+                failure.title
+            ));
+        }
         let mut said = String::new();
         for name in &image.names {
             said.push_str(&format!("Loaded image: {}\n", name.familiar()));
@@ -158,7 +167,27 @@ pub fn load(args: &LoadArgs, home: &Home) -> anyhow::Result<u8> {
         }
         print(&said)?;
     }
+    progress.finish();
     Ok(0)
+}
+
+/// Unpacks an image that was loaded, as docker does: it is as large as its files from then on.
+fn unpack(
+    images: &Images,
+    id: &Digest,
+    progress: &Progress,
+    cancel: &solver::Cancel,
+) -> Result<(), Failure> {
+    let store = images.store();
+    let all = store.images().map_err(|error| store_failure(&error))?;
+    let Some(stored) = all.iter().find(|stored| stored.config == *id) else {
+        return Ok(());
+    };
+    if stored.snapshot.is_none() {
+        let loaded = load_host(store, stored)?;
+        snapshot(images, &resolved(stored, loaded), progress, cancel)?;
+    }
+    Ok(())
 }
 
 fn read(

@@ -49,7 +49,8 @@ fn note(images: &Images, image: &ResolvedImage, snapshot: &Snapshot) -> Result<(
         .snapshot
         .is_none_or(|known| known.layers != snapshot.layers);
     if is_unpacked && loaded.is_some_and(|loaded| loaded.manifest_digest == image.manifest) {
-        store.set_image_snapshot(&stored.manifest, snapshot)?;
+        let size = super::seal::sizes(store, snapshot)?.iter().sum();
+        store.set_image_snapshot(&stored.manifest, snapshot, size)?;
     }
     Ok(())
 }

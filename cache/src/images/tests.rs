@@ -155,7 +155,7 @@ fn an_images_files_are_noted_later() {
     let image = add(&store, "a", &["app"]);
     let snapshot = Snapshot::new([]);
     store
-        .set_image_snapshot(&image.manifest, &snapshot)
+        .set_image_snapshot(&image.manifest, &snapshot, 7)
         .unwrap();
     add(&store, "a", &["app:again"]);
     assert_eq!(store.image("app").unwrap().snapshot, Some(snapshot));

@@ -138,11 +138,9 @@ fn options(args: &CreateArgs) -> Result<BTreeMap<String, String>, Failure> {
         return Err(refused(format!("invalid interface name: {name:?}")));
     }
     if let Some(mtu) = options.get(COUNTED[1])
-        && mtu
+        && !mtu
             .parse()
-            .ok()
-            .filter(|mtu: &u32| (68..=65_535).contains(mtu))
-            .is_none()
+            .is_ok_and(|mtu: u32| (68..=65_535).contains(&mtu))
     {
         return Err(refused(format!("invalid MTU: {mtu}")));
     }

@@ -51,9 +51,10 @@ fn document(store: &Store, report: &Report, warnings: &[String]) -> Result<Json,
     if is_rootless {
         security.push("name=rootless");
     }
-    let (version, driver) = match report.unified_cgroups {
-        true => ("2", "cgroupfs"),
-        false => ("1", "none"),
+    let (version, driver) = if report.unified_cgroups {
+        ("2", "cgroupfs")
+    } else {
+        ("1", "none")
     };
     let yes = |yes: bool| if yes { "true" } else { "false" };
     Ok(json!({
@@ -86,7 +87,7 @@ fn document(store: &Store, report: &Report, warnings: &[String]) -> Result<Json,
         "OSType": "linux",
         "Architecture": word(uname.machine()),
         "NCPU": processors,
-        "MemTotal": u64::from(memory.totalram).saturating_mul(u64::from(memory.mem_unit)),
+        "MemTotal": memory.totalram.saturating_mul(memory.mem_unit.into()),
         "Name": word(uname.nodename()),
         "DockerRootDir": store.root(),
         "ServerVersion": env!("CARGO_PKG_VERSION"),
