@@ -1,6 +1,7 @@
 //! What a container changed in its image's files.
 
 use std::collections::HashSet;
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 use cache::{Layer, Store, StoredContainer, Stub, View};
@@ -10,6 +11,9 @@ use super::document::Document;
 use super::find;
 use crate::home::store_failure;
 use crate::report::Failure;
+
+/// What every container has mounted; an image without these directories gets them only for that.
+const STANDARD: [&str; 3] = ["dev", "proc", "sys"];
 
 /// The tree of a container's image.
 pub fn below(store: &Store, row: &StoredContainer) -> Result<View, Failure> {
@@ -48,7 +52,8 @@ fn without(
     kept: &HashSet<String>,
 ) -> Result<Layer, Failure> {
     let status: Status = find::status(store, row)?;
-    let stubs: Vec<Stub> = status
+    let folder = find::folder(store, row);
+    let mut stubs: Vec<Stub> = status
         .stubs
         .into_iter()
         .filter(|stub| !kept.contains(&stub.path))
@@ -57,7 +62,14 @@ fn without(
             inode: stub.inode,
         })
         .collect();
+    stubs.extend(STANDARD.iter().filter_map(|name| {
+        let found = std::fs::symlink_metadata(folder.join("fs").join(name)).ok()?;
+        Some(Stub {
+            path: name.as_bytes().to_vec(),
+            inode: found.ino(),
+        })
+    }));
     store
-        .upper(&find::folder(store, row), below, &stubs)
+        .upper(&folder, below, &stubs)
         .map_err(|error| store_failure(&error))
 }

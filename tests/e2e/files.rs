@@ -63,6 +63,7 @@ fn what_a_container_changed_is_shown_exported_and_committed() {
         assert!(lines.contains(&line), "{line} in {}", shown.out);
     }
     assert!(!shown.out.contains("/etc/hosts") && !shown.out.contains("/vol/no"));
+    assert!(!shown.out.contains("/proc") && !shown.out.contains("/dev"));
 
     place
         .rbuild(&[
