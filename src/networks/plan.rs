@@ -248,12 +248,11 @@ mod tests {
 
     #[test]
     fn the_network_of_the_mode_is_first() {
-        let networks: BTreeMap<String, ()> = ["a", "b", "bridge"]
-            .map(|name| (name.to_owned(), ()))
-            .into();
+        let networks: BTreeMap<String, u8> =
+            ["a", "b", "bridge"].map(|name| (name.to_owned(), 0)).into();
         let names = |mode: &str| -> Vec<String> {
             let all = in_order(mode, &networks);
-            all.into_iter().map(|(name, ())| name.to_owned()).collect()
+            all.into_iter().map(|(name, _)| name.to_owned()).collect()
         };
         assert_eq!(names("b"), ["b", "a", "bridge"]);
         assert_eq!(names("default"), ["bridge", "a", "b"]);

@@ -216,6 +216,7 @@ mod tests {
         assert!(!folder.path().join("log.3").exists());
         let once = LogOptions {
             max_file: 1,
+            max_size: Some(1),
             ..options
         };
         let mut log = Log::new(path.clone(), once);
