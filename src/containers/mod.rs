@@ -1,6 +1,6 @@
 //! Containers as commands see them.
 //!
-//! - [`request`]: flags, understood (with [`mounts`], [`ports`], [`env`], [`limits`], [`rights`], [`restart`])
+//! - [`request`]: flags, understood (with [`mounts`], [`ports`], [`mod@env`], [`limits`], [`rights`], [`restart`])
 //! - [`image`], [`create`], [`shared`]: an image and a request become a folder and a row
 //! - [`document`]: what is in the folder: `container.json`
 //! - [`life`], [`network`]: a document becomes what its monitor starts

@@ -1,7 +1,7 @@
 //! Starting a container that was made.
 
 use cache::{Store, StoredContainer};
-use executor::monitor::{self, Attach, Attached, MonitorError, State};
+use executor::monitor::{self, Attach, Attached, Lock, MonitorError, State};
 
 use super::document::Document;
 use super::{find, life, network};
@@ -24,7 +24,17 @@ pub fn start(
 ) -> Result<Start, Failure> {
     let network = network::wanted(store, row, document)?;
     let prepared = life::prepare(store, row, document, network)?;
-    match monitor::start(&prepared.life, &prepared.joined, attach) {
+    let mut started = monitor::start(&prepared.life, &prepared.joined, attach);
+    // a monitor that has told of the end may still be clearing up
+    while matches!(started, Err(MonitorError::Running))
+        && !find::status(store, row)?.state.is_live()
+    {
+        Lock::wait(&find::folder(store, row))
+            .map(drop)
+            .map_err(|error| Failure::from_error(Class::System, &error))?;
+        started = monitor::start(&prepared.life, &prepared.joined, attach);
+    }
+    match started {
         Ok(started) => Ok(Start::Started(started.attached)),
         Err(MonitorError::Running) => {
             if find::status(store, row)?.state == State::Paused {

@@ -1,10 +1,10 @@
 //! Files carried between a container and the host, as a stream of a tar: what `cp` does. Knows roots
 //! and paths in them, and neither containers nor the store.
 //!
-//! - [`rule`]: what goes where, as cp(1) and docker have it
+//! - [`mod@rule`]: what goes where, as cp(1) and docker have it
 //! - [`side`]: a root directory, and paths that cannot leave it
-//! - [`pack`]: a tree to a tar
-//! - [`place`]: a tar to a tree
+//! - [`mod@pack`]: a tree to a tar
+//! - [`mod@place`]: a tar to a tree
 
 pub mod pack;
 pub mod place;

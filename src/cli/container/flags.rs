@@ -70,7 +70,7 @@ pub struct Whole {
     /// Machine that the image is for
     #[arg(long, value_name = "OS/ARCH")]
     pub platform: Option<String>,
-    /// What to do when it ends: no, on-failure[:TIMES], always or unless-stopped
+    /// What to do when it ends: no, on-failure, on-failure:TIMES, always or unless-stopped
     #[arg(
         long,
         value_name = "POLICY",

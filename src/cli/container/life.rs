@@ -135,7 +135,7 @@ pub struct RenameArgs {
 /// Arguments of `update`.
 #[derive(Debug, Args)]
 pub struct UpdateArgs {
-    /// What to do when it ends: no, on-failure[:TIMES], always or unless-stopped
+    /// What to do when it ends: no, on-failure, on-failure:TIMES, always or unless-stopped
     #[arg(long, value_name = "POLICY")]
     pub restart: Option<String>,
     /// How much it may use.
