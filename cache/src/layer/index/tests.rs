@@ -1,3 +1,5 @@
+//! Indexes that are damaged, hostile or contradict themselves.
+
 use proptest::prelude::*;
 
 use super::super::samples;
