@@ -249,8 +249,15 @@ impl Launcher {
 
 impl Drop for Launcher {
     fn drop(&mut self) {
-        // either call fails only when the launcher is gone already
-        let _ = self.control().shutdown(std::net::Shutdown::Both);
+        if self.control().shutdown(std::net::Shutdown::Both).is_err() {
+            // it may not have heard the end, and must not be waited for in vain
+            let mut process = self
+                .process
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            // fails only when it is gone already
+            let _ = process.kill();
+        }
         self.reap();
     }
 }
