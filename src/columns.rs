@@ -113,21 +113,31 @@ pub fn align(lines: &[String]) -> String {
 
 /// Bytes with three digits, as docker has them: `7.8MB`, `123MB`, `1.23GB`.
 pub fn size(bytes: u64) -> String {
+    scaled(bytes, 1000.0, &["kB", "MB", "GB", "TB", "PB"], 3)
+}
+
+/// Bytes with four digits, where docker is more exact: `1.984MB`.
+pub fn exact_size(bytes: u64) -> String {
+    scaled(bytes, 1000.0, &["kB", "MB", "GB", "TB", "PB"], 4)
+}
+
+/// Bytes with four digits and a unit of 1,024s: `1.938MiB`.
+pub fn binary_size(bytes: u64) -> String {
+    scaled(bytes, 1024.0, &["KiB", "MiB", "GiB", "TiB"], 4)
+}
+
+fn scaled(bytes: u64, step: f64, units: &[&'static str], digits: usize) -> String {
     let mut value = bytes as f64;
     let mut unit = "B";
-    for larger in ["kB", "MB", "GB", "TB", "PB"] {
-        if value < 1000.0 {
+    for larger in units {
+        if value < step {
             break;
         }
-        value /= 1000.0;
+        value /= step;
         unit = larger;
     }
-    let decimals = match value {
-        _ if value < 10.0 => 2,
-        _ if value < 100.0 => 1,
-        _ => 0,
-    };
-    let text = format!("{value:.decimals$}");
+    let whole = value.log10().floor().max(0.0) as usize;
+    let text = format!("{value:.*}", (digits - 1).saturating_sub(whole));
     let text = if text.contains('.') {
         text.trim_end_matches('0').trim_end_matches('.')
     } else {
@@ -216,5 +226,35 @@ mod tests {
         assert_eq!(ellipsis("abcdef", 6), "abcdef");
         assert_eq!(ellipsis("ééééé", 3), "éé…");
         assert_eq!(ellipsis("x", 0), "…");
+    }
+
+    #[test]
+    fn sizes_have_three_digits_or_four() {
+        for (bytes, text) in [
+            (0, "0B"),
+            (999, "999B"),
+            (1_984_321, "1.984MB"),
+            (500_000, "500kB"),
+            (12_345_678, "12.35MB"),
+            (123_456_789, "123.5MB"),
+        ] {
+            assert_eq!(exact_size(bytes), text);
+        }
+        for (bytes, text) in [
+            (0, "0B"),
+            (1_536, "1.5KiB"),
+            (2_000_000, "1.907MiB"),
+            (1_000 << 10, "1000KiB"),
+            (64 << 20, "64MiB"),
+        ] {
+            assert_eq!(binary_size(bytes), text);
+        }
+        for (bytes, text) in [
+            (7_800_000, "7.8MB"),
+            (123_456_789, "123MB"),
+            (1_234_567_890, "1.23GB"),
+        ] {
+            assert_eq!(size(bytes), text);
+        }
     }
 }

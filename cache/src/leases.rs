@@ -9,11 +9,10 @@ use std::fs::{File, OpenOptions};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
 use solver::traits::Claim;
 use solver::{CacheKey, VertexId};
 
+use crate::locks;
 use crate::store::{Store, StoreError};
 
 /// Bytes of one description.
@@ -73,7 +72,9 @@ impl Store {
             .open(&path)
             .map_err(StoreError::io("open", &path))?;
         let bits = bits(key);
-        if !try_lock(&file, bits).map_err(|errno| StoreError::io("lock", &path)(errno.into()))? {
+        if !locks::try_lock(&file, bits, 1)
+            .map_err(|errno| StoreError::io("lock", &path)(errno.into()))?
+        {
             return Ok(Claim::Theirs(describe(&file, key)));
         }
         // Best effort: without it a waiter cannot say whom it waits for, and that is all.
@@ -86,22 +87,6 @@ impl Store {
 fn bits(key: &CacheKey) -> u64 {
     let [a, b, c, d, e, f, g, h, ..] = key.0;
     u64::from_le_bytes([a, b, c, d, e, f, g, h]) >> 2
-}
-
-/// Locks one byte of a file, if nobody else has it.
-pub(crate) fn try_lock(file: &File, at: u64) -> nix::Result<bool> {
-    let lock = libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: at as libc::off_t,
-        l_len: 1,
-        l_pid: 0,
-    };
-    match fcntl(file, FcntlArg::F_OFD_SETLK(&lock)) {
-        Ok(_) => Ok(true),
-        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
-        Err(errno) => Err(errno),
-    }
 }
 
 /// `<key> <pid> <start> <build> <vertex> <purpose>` and a line end, filled up with zeros. Without a

@@ -29,6 +29,7 @@ pub mod images;
 pub mod layer;
 pub mod leases;
 pub mod listings;
+mod locks;
 mod memos;
 pub mod mounts;
 pub mod networks;

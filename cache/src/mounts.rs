@@ -13,7 +13,6 @@ use rusqlite::params;
 use solver::op::Sharing;
 
 use crate::database::now;
-use crate::leases;
 use crate::store::staging::random_name;
 use crate::store::{Staging, Store, StoreError, remove};
 
@@ -156,7 +155,7 @@ impl Store {
         let hash = blake3::derive_key("rbuild cache mount v1", request.identity.as_bytes());
         let [a, b, c, d, e, f, g, h, ..] = hash;
         let at = u64::from_le_bytes([a, b, c, d, e, f, g, h]) >> 2;
-        if !leases::try_lock(&first, at)
+        if !crate::locks::try_lock(&first, at, 1)
             .map_err(|errno| StoreError::io("lock", &path)(errno.into()))?
         {
             return Ok(MountAnswer::Busy);

@@ -6,7 +6,8 @@ use serde_json::Value as Json;
 use crate::cli::images::InspectArgs;
 use crate::columns::malformed;
 use crate::containers;
-use crate::home::Home;
+use crate::home::{Home, store_failure};
+use crate::networks;
 use crate::output::print;
 use crate::report::{Class, Failure};
 use crate::template::{Template, Value};
@@ -52,7 +53,7 @@ pub fn run(args: &InspectArgs, home: &Home) -> anyhow::Result<u8> {
     Failure::all(failures).map_or(Ok(0), |failure| Err(failure.into()))
 }
 
-/// The object that people mean by a text: a container before an image before a volume.
+/// The object that people mean by a text: a container before an image before a volume before a network.
 fn find(store: &Store, args: &InspectArgs, text: &str) -> Result<Found, Failure> {
     let kind = args.kind.as_deref();
     let wanted = |name: &str| kind.is_none_or(|kind| kind == name);
@@ -87,6 +88,18 @@ fn find(store: &Store, args: &InspectArgs, text: &str) -> Result<Found, Failure>
             Err(error) => return Err(containers::find::volume_failure(&error)),
         }
     }
+    if wanted("network") {
+        match store.network(text) {
+            Ok(network) => {
+                let there = networks::endpoints(store, &network).all(&networks::alive(store));
+                let there = there.map_err(|error| store_failure(&error))?;
+                let document = networks::document::document(&network, &there);
+                return Ok((document, networks::document::value));
+            }
+            Err(cache::networks::NetworkRowError::Unknown(_)) if kind.is_none() => {}
+            Err(error) => return Err(networks::row_failure(&error)),
+        }
+    }
     Err(Failure::new(
         Class::Refused,
         format!("No such object: {text}"),
@@ -94,7 +107,7 @@ fn find(store: &Store, args: &InspectArgs, text: &str) -> Result<Found, Failure>
 }
 
 /// With four spaces, as docker indents.
-pub fn pretty(documents: &[&Json]) -> Result<String, Failure> {
+fn pretty(documents: &[&Json]) -> Result<String, Failure> {
     let mut out = Vec::new();
     let indent = serde_json::ser::PrettyFormatter::with_indent(b"    ");
     let mut serializer = serde_json::Serializer::with_formatter(&mut out, indent);

@@ -29,6 +29,10 @@ pub fn flags(flags: &Flags) -> Result<(), Failure> {
         (security.ipc.as_deref() == Some("none"), "--ipc none"),
         (other(&security.uts, &["host", ""]), "--uts other than host"),
         (
+            flags.whole.disable_content_trust == Some(false),
+            "--disable-content-trust=false",
+        ),
+        (
             other(&flags.whole.runtime, &["runc", "rbuild", ""]),
             "--runtime other than runc, which is rbuild itself",
         ),

@@ -9,6 +9,7 @@ use executor::monitor::{Attached, Event, Input};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
 
 use super::ENGINE;
+use super::document::Config;
 use crate::keys::Keys;
 use crate::report::{Class, Failure};
 use crate::stop::Signals;
@@ -70,6 +71,23 @@ pub fn check_terminal(terminal: bool, stdin: bool) -> Result<(), Failure> {
 }
 
 impl Session {
+    /// All of a container's output, and its input if `stdin`.
+    ///
+    /// # Errors
+    /// When the caller's input is no terminal and the container's would be.
+    pub fn whole(config: &Config, stdin: bool, signals: bool, keys: Keys) -> Result<Self, Failure> {
+        let stdin = stdin && config.open_stdin;
+        check_terminal(config.tty, stdin)?;
+        Ok(Self {
+            terminal: config.tty,
+            stdin,
+            stdout: true,
+            stderr: true,
+            signals,
+            keys,
+        })
+    }
+
     /// Stays until the container ends or the caller leaves.
     pub fn attend(&self, attached: &mut Attached, signals: &Signals) -> Result<End, Failure> {
         let raw = if self.terminal && self.stdin {

@@ -59,32 +59,6 @@ pub fn memory_of_machine() -> u64 {
     kilobytes(&text, "MemTotal:").unwrap_or(0)
 }
 
-/// Bytes with a unit of 1,024s: `1.9MiB`.
-pub fn binary(bytes: u64) -> String {
-    let mut value = bytes as f64;
-    let mut unit = "B";
-    for larger in ["KiB", "MiB", "GiB", "TiB"] {
-        if value < 1024.0 {
-            break;
-        }
-        value /= 1024.0;
-        unit = larger;
-    }
-    let decimals = match value {
-        _ if value < 10.0 => 3,
-        _ if value < 100.0 => 2,
-        _ if value < 1000.0 => 1,
-        _ => 0,
-    };
-    let text = format!("{value:.decimals$}");
-    let text = if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        &text
-    };
-    format!("{text}{unit}")
-}
-
 fn line<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     text.lines().find_map(|line| line.strip_prefix(name))
 }
@@ -136,17 +110,5 @@ mod tests {
         let text =
             "Inter-| x\n face |bytes\n    lo: 5 0 0 0 0 0 0 0 6 0\n  eth0: 7 1 0 0 0 0 0 0 8 1\n";
         assert_eq!(network(text), (7, 8));
-    }
-
-    #[test]
-    fn sizes_are_binary() {
-        for (bytes, text) in [
-            (0, "0B"),
-            (1_536, "1.5KiB"),
-            (2_000_000, "1.907MiB"),
-            (64 << 20, "64MiB"),
-        ] {
-            assert_eq!(binary(bytes), text);
-        }
     }
 }

@@ -3,29 +3,7 @@
 use std::io::Read;
 use std::process::Stdio;
 
-use crate::place::{BASE, Place, said};
-
-/// Removes all containers before the place goes, whatever became of the test.
-struct Cleared(Place);
-
-impl std::ops::Deref for Cleared {
-    type Target = Place;
-
-    fn deref(&self) -> &Place {
-        &self.0
-    }
-}
-
-impl Drop for Cleared {
-    fn drop(&mut self) {
-        let ids = self.0.rbuild(&["ps", "-aq"]).out;
-        let ids: Vec<&str> = ids.lines().collect();
-        if !ids.is_empty() {
-            self.0
-                .rbuild(&[&["rm", "-f", "-v"], ids.as_slice()].concat());
-        }
-    }
-}
+use crate::place::{BASE, Cleared, Place, said};
 
 fn place() -> Option<Cleared> {
     Place::with_base().map(Cleared)
@@ -328,6 +306,11 @@ fn what_cannot_be_is_refused_and_leaves_nothing() {
             &["run", "--gpus", "all", BASE, "true"],
             125,
             "--gpus is not done",
+        ),
+        (
+            &["run", "--disable-content-trust=false", BASE, "true"],
+            125,
+            "--disable-content-trust=false is not done",
         ),
         (
             &["run", "--restart", "nonsense", BASE, "true"],

@@ -2,23 +2,7 @@
 
 use std::io::Read;
 
-use crate::place::{BASE, Place, said};
-
-struct Cleared(Place);
-
-impl std::ops::Deref for Cleared {
-    type Target = Place;
-
-    fn deref(&self) -> &Place {
-        &self.0
-    }
-}
-
-impl Drop for Cleared {
-    fn drop(&mut self) {
-        self.0.rbuild(&["rm", "-f", "-v", "box"]);
-    }
-}
+use crate::place::{BASE, Cleared, Place, said};
 
 impl Cleared {
     /// What a script of the host's shell says, in the place's directory.

@@ -2,56 +2,21 @@
 //! them: not the terminal, the history of the image, the image, nor any file of the store.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
+use crate::loopback::serve_whom;
 use crate::place::{Place, Said};
 
 const USER: &str = "carla-9917";
 const PASSWORD: &str = "tr0ub4dor-3311";
 
-/// A server of a directory's files, for whoever has the user and the password. Gives its address.
-fn serve(dir: PathBuf) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            answer(&dir, stream);
-        }
-    });
-    address
-}
-
-/// Answers one request; none without the header of RFC 7617.
-fn answer(dir: &Path, mut stream: TcpStream) {
-    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-    let Some(Ok(first)) = lines.next() else {
-        return;
-    };
-    let headers: Vec<String> = lines
-        .map_while(Result::ok)
-        .take_while(|line| !line.is_empty())
-        .collect();
+/// Whether a request has the user and the password, as RFC 7617 has them.
+fn allowed(headers: &[String]) -> bool {
     // base64 of carla-9917:tr0ub4dor-3311
-    let allowed = headers
+    headers
         .iter()
-        .any(|line| line.ends_with("Basic Y2FybGEtOTkxNzp0cjB1YjRkb3ItMzMxMQ=="));
-    let path = first.split([' ', '?']).nth(1).unwrap_or_default();
-    let (status, body) = match fs::read(dir.join(path.trim_start_matches('/'))) {
-        _ if !allowed => ("401 Unauthorized", Vec::new()),
-        Ok(body) => ("200 OK", body),
-        Err(_) => ("404 Not Found", Vec::new()),
-    };
-    let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
-    );
-    // Who does not read the answer misses it.
-    let _ = stream
-        .write_all(head.as_bytes())
-        .and_then(|()| stream.write_all(&body));
+        .any(|line| line.ends_with("Basic Y2FybGEtOTkxNzp0cjB1YjRkb3ItMzMxMQ=="))
 }
 
 /// Fails if the password is in what was said or anywhere below the place but in the project.
@@ -79,7 +44,7 @@ fn a_password_in_a_url_reaches_the_server_and_nobody_else() {
     let served = place.path("served");
     fs::create_dir(&served).unwrap();
     fs::write(served.join("file"), "content").unwrap();
-    let address = serve(served);
+    let address = serve_whom(served, allowed);
     let url = format!("http://{USER}:{PASSWORD}@{address}");
     let dockerfile = format!("FROM base:1\nADD {url}/file /\nRUN true\n");
     let said = place.build(&dockerfile, &["--load"]).ok();
@@ -140,7 +105,7 @@ fn a_password_in_the_address_of_a_repository_stays_out_of_it() {
         &["clone", "-q", "--bare", work.to_str().unwrap(), "repo.git"],
     );
     git(&served.join("repo.git"), &["update-server-info"]);
-    let address = serve(served);
+    let address = serve_whom(served, allowed);
     let url = format!("http://{USER}:{PASSWORD}@{address}/repo.git");
     let dockerfile = format!("FROM base:1\nADD --keep-git-dir=true {url}#main /repo\n");
     let said = place.build(&dockerfile, &["--load"]).ok();

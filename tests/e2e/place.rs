@@ -349,3 +349,25 @@ pub fn is_long() -> bool {
 pub fn rounds(ordinary: usize, long: usize) -> usize {
     if is_long() { long } else { ordinary }
 }
+
+/// A place whose containers are removed before it goes, whatever became of the test.
+pub struct Cleared(pub Place);
+
+impl std::ops::Deref for Cleared {
+    type Target = Place;
+
+    fn deref(&self) -> &Place {
+        &self.0
+    }
+}
+
+impl Drop for Cleared {
+    fn drop(&mut self) {
+        let ids = self.0.rbuild(&["ps", "-aq"]).out;
+        let ids: Vec<&str> = ids.lines().collect();
+        if !ids.is_empty() {
+            self.0
+                .rbuild(&[&["rm", "-f", "-v"], ids.as_slice()].concat());
+        }
+    }
+}

@@ -9,11 +9,12 @@ use std::net::Ipv4Addr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{FcntlArg, fcntl};
+use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::error::AddressError;
 use super::rows::{StoredNetwork, random_id};
+use crate::locks;
 use crate::store::StoreError;
 
 /// A container on a network.
@@ -253,8 +254,9 @@ impl Endpoints {
         })?;
         std::fs::write(&draft, bytes).map_err(StoreError::io("write", &draft))?;
         let file = open(&draft)?;
-        fcntl(&file, FcntlArg::F_OFD_SETLK(&whole()))
-            .map_err(|errno| StoreError::io("lock", &draft)(errno.into()))?;
+        let locked =
+            locks::try_lock(&file, 0, 0).and_then(|ours| ours.then_some(()).ok_or(Errno::EAGAIN));
+        locked.map_err(|errno| StoreError::io("lock", &draft)(errno.into()))?;
         std::fs::rename(&draft, &path).map_err(StoreError::io("rename", &draft))?;
         Ok(file)
     }
@@ -272,22 +274,11 @@ fn open(path: &Path) -> Result<File, StoreError> {
 }
 
 fn is_locked(path: &Path) -> bool {
-    let mut found = whole();
-    let Ok(file) = OpenOptions::new().read(true).write(true).open(path) else {
-        return false;
-    };
-    fcntl(&file, FcntlArg::F_OFD_GETLK(&mut found)).is_ok()
-        && found.l_type != libc::F_UNLCK as libc::c_short
-}
-
-fn whole() -> libc::flock {
-    libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    }
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)
+        .is_ok_and(|file| locks::is_locked(&file, 0, 0).unwrap_or(false))
 }
 
 #[cfg(test)]

@@ -9,8 +9,7 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
+use crate::locks;
 
 /// Where marks begin: keys are below (see `leases`).
 const FIRST: u64 = 1 << 62;
@@ -26,11 +25,7 @@ impl Marks {
             Some(file) => file,
             None => self.0.insert(open(path)?),
         };
-        fcntl(
-            file,
-            FcntlArg::F_OFD_SETLK(&lock(libc::F_RDLCK, place(object), 1)),
-        )?;
-        Ok(())
+        Ok(locks::share(file, place(object), 1)?)
     }
 }
 
@@ -44,12 +39,12 @@ pub(crate) fn marked<'o>(
         other => other?,
     };
     // Nearly always there is none at all; a length of 0 is up to the end.
-    if !is_locked(&file, FIRST, 0)? {
+    if !locks::is_locked(&file, FIRST, 0)? {
         return Ok(Vec::new());
     }
     let mut found = Vec::new();
     for object in objects {
-        if is_locked(&file, place(object), 1)? {
+        if locks::is_locked(&file, place(object), 1)? {
             found.push(object);
         }
     }
@@ -66,27 +61,11 @@ fn open(path: &Path) -> std::io::Result<File> {
         .open(path)
 }
 
-fn is_locked(file: &File, at: u64, length: u64) -> Result<bool, Errno> {
-    let mut asked = lock(libc::F_WRLCK, at, length);
-    fcntl(file, FcntlArg::F_OFD_GETLK(&mut asked))?;
-    Ok(i32::from(asked.l_type) != libc::F_UNLCK)
-}
-
 /// An object's byte. Two may share one: then both stay.
 fn place(object: &str) -> u64 {
     let mut bytes = [0; 8];
     bytes.copy_from_slice(&blake3::hash(object.as_bytes()).as_bytes()[..8]);
     FIRST | u64::from_le_bytes(bytes) >> 2
-}
-
-fn lock(kind: i32, at: u64, length: u64) -> libc::flock {
-    libc::flock {
-        l_type: kind as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: at as libc::off_t,
-        l_len: length as libc::off_t,
-        l_pid: 0,
-    }
 }
 
 #[cfg(test)]

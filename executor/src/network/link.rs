@@ -163,9 +163,7 @@ impl Links {
         address: Ipv4Addr,
         prefix: u8,
     ) -> Result<(), Errno> {
-        let mut fixed = [libc::AF_INET as u8, prefix, 0, 0, 0, 0, 0, 0];
-        fixed[4..].copy_from_slice(&index.to_ne_bytes());
-        let mut message = Message::new(libc::RTM_NEWADDR, CREATE, &fixed);
+        let mut message = Message::new(libc::RTM_NEWADDR, CREATE, &address_of(index, prefix));
         let last = u32::from(address) | u32::MAX.checked_shr(prefix.into()).unwrap_or(0);
         message
             .put(libc::IFA_LOCAL, &address.octets())
@@ -184,9 +182,11 @@ impl Links {
         address: Ipv4Addr,
         prefix: u8,
     ) -> Result<(), Errno> {
-        let mut fixed = [libc::AF_INET as u8, prefix, 0, 0, 0, 0, 0, 0];
-        fixed[4..].copy_from_slice(&index.to_ne_bytes());
-        let mut message = Message::new(libc::RTM_DELADDR, libc::NLM_F_ACK, &fixed);
+        let mut message = Message::new(
+            libc::RTM_DELADDR,
+            libc::NLM_F_ACK,
+            &address_of(index, prefix),
+        );
         message.put(libc::IFA_LOCAL, &address.octets());
         self.0.request(vec![message])
     }
@@ -245,5 +245,11 @@ fn route(scope: u8, kind: u8) -> [u8; 12] {
     fixed[5] = libc::RTPROT_STATIC;
     fixed[6] = scope;
     fixed[7] = kind;
+    fixed
+}
+/// The head of a message about an address of a link: `ifaddrmsg`, see rtnetlink(7).
+fn address_of(index: u32, prefix: u8) -> [u8; 8] {
+    let mut fixed = [libc::AF_INET as u8, prefix, 0, 0, 0, 0, 0, 0];
+    fixed[4..].copy_from_slice(&index.to_ne_bytes());
     fixed
 }

@@ -2,13 +2,13 @@
 //! there is an error that names it, nothing hangs, and nothing is left.
 
 use std::path::Path;
-use std::process::{Command, Stdio as CommandStdio};
 
 use executor::container::spec::Upper;
 use executor::container::{Attachments, Stdio};
 
 use crate::Case;
 use crate::fixture::{Fixture, launch, spec};
+use crate::tampered::tampered;
 
 pub const CASES: &[Case] = &[("faults::refused", refused), ("faults::killed", killed)];
 
@@ -48,22 +48,7 @@ fn tamper(fixture: &Fixture, injection: &str) -> Option<(i32, String)> {
     for directory in ["fs", "work"] {
         std::fs::create_dir_all(at.join(directory)).unwrap();
     }
-    let output = Command::new("strace")
-        .args([
-            "-f",
-            "-o",
-            "/dev/null",
-            "-e",
-            &format!("inject={injection}"),
-        ])
-        .arg(std::env::current_exe().unwrap())
-        .arg(ONCE)
-        .arg(fixture.store.path())
-        .stdin(CommandStdio::null())
-        .output()
-        .ok()?;
-    let words = String::from_utf8_lossy(&output.stderr).into_owned();
-    Some((output.status.code().unwrap_or(-1), words))
+    tampered(injection, ONCE, fixture.store.path())
 }
 
 fn usable(fixture: &Fixture) -> bool {

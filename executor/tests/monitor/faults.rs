@@ -10,6 +10,7 @@ use executor::monitor::{Control, Lock, MonitorError, State, Status};
 
 use crate::Case;
 use crate::place::{Place, World, hear, hear_until};
+use crate::tampered::tampered;
 
 pub const CASES: &[Case] = &[
     ("faults::monitor_killed", monitor_killed),
@@ -200,22 +201,7 @@ fn tamper(place: &Place, injection: &str) -> Option<(i32, String)> {
     let _ = std::fs::remove_file(place.folder.join(Status::FILE));
     let path = place.folder.join("life");
     std::fs::write(&path, serde_json::to_vec(&place.life).unwrap()).unwrap();
-    let output = Command::new("strace")
-        .args([
-            "-f",
-            "-o",
-            "/dev/null",
-            "-e",
-            &format!("inject={injection}"),
-        ])
-        .arg(std::env::current_exe().unwrap())
-        .arg(ONCE)
-        .arg(Path::new(&path))
-        .stdin(Stdio::null())
-        .output()
-        .ok()?;
-    let words = String::from_utf8_lossy(&output.stderr).into_owned();
-    Some((output.status.code().unwrap_or(-1), words))
+    tampered(injection, ONCE, Path::new(&path))
 }
 
 fn usable(place: &Place) -> bool {

@@ -20,8 +20,10 @@ mod foreign;
 mod life;
 mod options;
 mod place;
-
-use std::panic::{AssertUnwindSafe, catch_unwind};
+#[path = "../harness/runner.rs"]
+mod runner;
+#[path = "../harness/tampered.rs"]
+mod tampered;
 
 use executor::container::{LAUNCHER_ARGUMENT, launcher_main};
 use executor::monitor::{MONITOR_ARGUMENT, monitor_main};
@@ -49,39 +51,12 @@ fn main() {
         options::CASES,
     ]
     .concat();
-    if args.iter().any(|arg| arg == "--list") {
-        for (name, _) in cases {
-            println!("{name}: test");
+    runner::run(cases, || {
+        // a user gets a namespace first; the program is executed again in it
+        if let Err(error) = namespace::enter() {
+            eprintln!("SKIPPED: {error}");
+            return None;
         }
-        return;
-    }
-    // a user gets a namespace first; the program is executed again in it
-    if let Err(error) = namespace::enter() {
-        return eprintln!("SKIPPED: {error}");
-    }
-    let Some(world) = World::new() else {
-        return;
-    };
-    let words: Vec<&String> = args[1..]
-        .iter()
-        .filter(|arg| !arg.starts_with('-'))
-        .collect();
-    let mut failed = Vec::new();
-    for (name, case) in cases {
-        if !words.is_empty() && !words.iter().any(|word| name.contains(word.as_str())) {
-            continue;
-        }
-        let result = catch_unwind(AssertUnwindSafe(|| case(&world)));
-        println!(
-            "test {name} ... {}",
-            if result.is_ok() { "ok" } else { "FAILED" }
-        );
-        if result.is_err() {
-            failed.push(name);
-        }
-    }
-    if !failed.is_empty() {
-        eprintln!("failed: {}", failed.join(", "));
-        std::process::exit(101);
-    }
+        World::new()
+    });
 }

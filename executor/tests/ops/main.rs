@@ -10,10 +10,10 @@
 mod add;
 mod copy;
 mod run;
+#[path = "../harness/runner.rs"]
+mod runner;
 mod sources;
 mod world;
-
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use executor::container::{LAUNCHER_ARGUMENT, launcher_main};
 use executor::namespace;
@@ -27,35 +27,16 @@ fn main() {
         std::process::exit(launcher_main());
     }
     let cases: Vec<Case> = [copy::CASES, add::CASES, sources::CASES, run::CASES].concat();
-    if args.iter().any(|arg| arg == "--list") {
-        for (name, _) in cases {
-            println!("{name}: test");
+    let cases = cases
+        .into_iter()
+        .map(|(name, case)| (name, move |(): &()| case()));
+    runner::run(cases, || {
+        // A user gets a namespace first; the program is executed again in it. Without one, layers can
+        // be made all the same, only no container started.
+        if let Err(error) = namespace::enter() {
+            eprintln!("SKIPPED: containers: {error}");
+            world::without_containers();
         }
-        return;
-    }
-    // A user gets a namespace first; the program is executed again in it. Without one, layers can
-    // be made all the same, only no container started.
-    if let Err(error) = namespace::enter() {
-        eprintln!("SKIPPED: containers: {error}");
-        world::without_containers();
-    }
-    let words: Vec<&String> = args[1..]
-        .iter()
-        .filter(|arg| !arg.starts_with('-'))
-        .collect();
-    let mut failed = Vec::new();
-    for (name, case) in cases {
-        if !words.is_empty() && !words.iter().any(|word| name.contains(word.as_str())) {
-            continue;
-        }
-        let good = catch_unwind(AssertUnwindSafe(case)).is_ok();
-        println!("test {name} ... {}", if good { "ok" } else { "FAILED" });
-        if !good {
-            failed.push(name);
-        }
-    }
-    if !failed.is_empty() {
-        eprintln!("failed: {}", failed.join(", "));
-        std::process::exit(101);
-    }
+        Some(())
+    });
 }

@@ -87,9 +87,9 @@ pub struct Whole {
     /// OCI runtime
     #[arg(long, value_name = "NAME")]
     pub runtime: Option<String>,
-    /// Trust of the image's signature is not looked at
-    #[arg(long, hide = true)]
-    pub disable_content_trust: bool,
+    /// Whether signatures of images are left alone, which is all that can be had
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub disable_content_trust: Option<bool>,
 }
 
 /// Its first process.

@@ -46,29 +46,9 @@ pub struct StartArgs {
     pub containers: Vec<String>,
 }
 
-/// Arguments of `stop`.
+/// Arguments of `stop` and `restart`.
 #[derive(Debug, Args)]
 pub struct StopArgs {
-    /// Seconds to wait before it is killed; -1 to wait for ever
-    #[arg(
-        short,
-        long,
-        visible_alias = "timeout",
-        value_name = "SECONDS",
-        allow_negative_numbers = true
-    )]
-    pub time: Option<i64>,
-    /// Signal, instead of the container's
-    #[arg(short, long, value_name = "SIGNAL")]
-    pub signal: Option<String>,
-    /// Names or ids
-    #[arg(required = true, value_name = "CONTAINER")]
-    pub containers: Vec<String>,
-}
-
-/// Arguments of `restart`.
-#[derive(Debug, Args)]
-pub struct RestartArgs {
     /// Seconds to wait before it is killed; -1 to wait for ever
     #[arg(
         short,

@@ -11,8 +11,8 @@ use clap::{Args, Subcommand};
 pub use files::{CommitArgs, CopyArgs, DiffArgs, ExportArgs};
 pub use flags::{Flags, HealthFlags, LimitFlags, Whole};
 pub use life::{
-    CreateArgs, KillArgs, NamesArgs, RemoveArgs, RenameArgs, RestartArgs, RunArgs, StartArgs,
-    StopArgs, UpdateArgs,
+    CreateArgs, KillArgs, NamesArgs, RemoveArgs, RenameArgs, RunArgs, StartArgs, StopArgs,
+    UpdateArgs,
 };
 pub use list::{ContainerInspectArgs, ContainerPruneArgs, ListArgs, PortArgs};
 pub use talk::{AttachArgs, ExecArgs, LogsArgs, StatsArgs, TopArgs};
@@ -29,7 +29,7 @@ pub enum ContainerVerb {
     /// Stop containers
     Stop(StopArgs),
     /// Stop containers and start them again
-    Restart(RestartArgs),
+    Restart(StopArgs),
     /// Send a signal to containers
     Kill(KillArgs),
     /// Let all processes of containers stand still

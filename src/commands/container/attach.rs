@@ -6,7 +6,7 @@ use executor::monitor::{Attached, State};
 use super::run::stay;
 use crate::cli::container::AttachArgs;
 use crate::containers::find;
-use crate::containers::session::{Session, check_terminal, keys};
+use crate::containers::session::{Session, keys};
 use crate::home::Home;
 use crate::report::{Class, Failure};
 
@@ -34,17 +34,8 @@ pub fn run(args: &AttachArgs, home: &Home) -> anyhow::Result<u8> {
         }
     }
     let document = find::document(&store, &row)?;
-    let stdin = !args.no_stdin && document.config.open_stdin;
-    check_terminal(document.config.tty, stdin)?;
-    let session = Session {
-        terminal: document.config.tty,
-        stdin,
-        stdout: true,
-        stderr: true,
-        signals: args.sig_proxy,
-        keys,
-    };
-    match connect(&store, &row, stdin)? {
+    let session = Session::whole(&document.config, !args.no_stdin, args.sig_proxy, keys)?;
+    match connect(&store, &row, session.stdin)? {
         Some(attached) => Ok(stay(&store, &row, &document, attached, &session)?),
         None => Err(refused("You cannot attach to a stopped container, start it first").into()),
     }

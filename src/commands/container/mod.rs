@@ -22,7 +22,6 @@ mod start;
 mod stats;
 mod stop;
 mod top;
-mod unpause;
 mod update;
 mod wait;
 
@@ -40,7 +39,7 @@ pub fn verb(verb: ContainerVerb, home: &Home) -> anyhow::Result<u8> {
         ContainerVerb::Restart(args) => restart::run(&args, home),
         ContainerVerb::Kill(args) => kill::run(&args, home),
         ContainerVerb::Pause(args) => pause::run(&args, home),
-        ContainerVerb::Unpause(args) => unpause::run(&args, home),
+        ContainerVerb::Unpause(args) => pause::undo(&args, home),
         ContainerVerb::Wait(args) => wait::run(&args, home),
         ContainerVerb::Rm(args) => rm::run(&args, home),
         ContainerVerb::Rename(args) => rename::run(&args, home),

@@ -1,13 +1,13 @@
 //! `restart`: stops containers and starts them again.
 
 use super::stop::{number, stop};
-use crate::cli::container::RestartArgs;
+use crate::cli::container::StopArgs;
 use crate::containers::find;
 use crate::containers::start::start;
 use crate::home::Home;
 
 /// Restarts containers; one that does not run is started.
-pub fn run(args: &RestartArgs, home: &Home) -> anyhow::Result<u8> {
+pub fn run(args: &StopArgs, home: &Home) -> anyhow::Result<u8> {
     let signal = number(args.signal.as_deref())?;
     let store = home.enter_and_open()?;
     super::each(&args.containers, |text| {

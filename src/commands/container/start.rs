@@ -5,7 +5,7 @@ use executor::monitor::Attach;
 use super::run::stay;
 use crate::cli::container::StartArgs;
 use crate::containers::find;
-use crate::containers::session::{Session, check_terminal, keys};
+use crate::containers::session::{Session, keys};
 use crate::containers::start::{Start, start};
 use crate::home::Home;
 use crate::report::{Class, Failure};
@@ -30,23 +30,15 @@ pub fn run(args: &StartArgs, home: &Home) -> anyhow::Result<u8> {
     };
     let row = find::row(&store, text)?;
     let document = find::document(&store, &row)?;
-    let stdin = args.interactive && document.config.open_stdin;
-    check_terminal(document.config.tty, stdin)?;
-    let session = Session {
-        terminal: document.config.tty,
-        stdin,
-        stdout: true,
-        stderr: true,
-        signals: true,
-        keys: keys(args.detach_keys.as_deref())?,
-    };
+    let keys = keys(args.detach_keys.as_deref())?;
+    let session = Session::whole(&document.config, args.interactive, true, keys)?;
     let attach = Attach {
-        stdin,
+        stdin: session.stdin,
         size: crate::terminal::size(),
     };
     let attached = match start(&store, &row, &document, Some(attach)) {
         Ok(Start::Started(attached)) => attached,
-        Ok(Start::Running) => super::attach::connect(&store, &row, stdin)?,
+        Ok(Start::Running) => super::attach::connect(&store, &row, session.stdin)?,
         Err(mut failure) => {
             failure.class = Class::Refused;
             return Err(failure.into());

@@ -6,8 +6,9 @@ use cache::{Store, StoredContainer};
 
 use crate::cli::container::StatsArgs;
 use crate::columns::Columns;
+use crate::columns::binary_size;
 use crate::containers::find;
-use crate::containers::usage::{Reading, binary, read};
+use crate::containers::usage::{Reading, read};
 use crate::home::{Home, store_failure};
 use crate::report::Failure;
 
@@ -125,7 +126,7 @@ fn show(args: &StatsArgs, before: &[Look], now: &[Look]) -> Result<(), Failure> 
                 text.clone(),
                 id,
                 share(100.0 * reading.memory as f64 / machine.max(1) as f64),
-                format!("{} / {}", binary(reading.memory), binary(machine)),
+                format!("{} / {}", binary_size(reading.memory), binary_size(machine)),
                 row.name.clone(),
                 format!(
                     "{} / {}",

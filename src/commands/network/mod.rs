@@ -16,7 +16,7 @@ pub use prune::prune;
 pub fn command(command: NetworkCommand, home: &Home) -> anyhow::Result<u8> {
     match command {
         NetworkCommand::Create(args) => create::run(&args, home),
-        NetworkCommand::Inspect(args) => inspect::run(&args, home),
+        NetworkCommand::Inspect(args) => inspect::run(args, home),
         NetworkCommand::Ls(args) => ls::run(&args, home),
         NetworkCommand::Prune(args) => prune::run(&args, home),
         NetworkCommand::Rm(args) => rm::run(&args, home),

@@ -6,7 +6,7 @@ use cache::usage::UsageItem;
 use cache::{LayerId, Store, StoredImage, StoredVolume};
 
 use crate::cli::system::DfArgs;
-use crate::columns::{Columns, Row};
+use crate::columns::{Columns, Row, exact_size};
 use crate::containers::list::{self, Listed};
 use crate::containers::size;
 use crate::home::{Home, store_failure};
@@ -198,7 +198,7 @@ impl All {
         let lines = self.containers.iter().map(|(listed, bytes)| {
             let mut line = listed.line(store, false, false)?;
             if let Some(at) = list::FIELDS.iter().position(|(name, _)| *name == "Size") {
-                line[at] = human(*bytes);
+                line[at] = exact_size(*bytes);
             }
             Ok(line)
         });
@@ -221,7 +221,7 @@ impl All {
             vec![
                 volume.name.clone(),
                 volume.users.len().to_string(),
-                human(*bytes),
+                exact_size(*bytes),
             ]
         });
         Columns {
@@ -234,12 +234,12 @@ impl All {
         }
         .print(None, &lines.collect::<Vec<_>>())?;
         let bytes: u64 = self.records.iter().map(|item| item.unique).sum();
-        print(&format!("\nBuild cache usage: {}\n\n", human(bytes)))?;
+        print(&format!("\nBuild cache usage: {}\n\n", exact_size(bytes)))?;
         let lines = self.records.iter().map(|item| {
             vec![
                 item.id.chars().take(12).collect(),
                 item.kind.name().to_owned(),
-                human(item.unique),
+                exact_size(item.unique),
                 ago(item.created),
                 ago(item.used),
                 item.uses.to_string(),
@@ -288,9 +288,9 @@ impl All {
             tag,
             image.short_id(),
             ago(image.created),
-            human(image.size),
-            human(shared),
-            human(image.size.saturating_sub(shared)),
+            exact_size(image.size),
+            exact_size(shared),
+            exact_size(image.size.saturating_sub(shared)),
             self.users(image).to_string(),
         ]
     }
@@ -298,56 +298,21 @@ impl All {
 
 fn kind(name: &str, total: usize, active: usize, bytes: u64, free: u64) -> Row {
     let reclaimable = match (free * 100).checked_div(bytes) {
-        Some(share) if name != "Build Cache" => format!("{} ({share}%)", human(free)),
-        _ => human(free),
+        Some(share) if name != "Build Cache" => format!("{} ({share}%)", exact_size(free)),
+        _ => exact_size(free),
     };
     vec![
         active.to_string(),
         reclaimable,
-        human(bytes),
+        exact_size(bytes),
         total.to_string(),
         name.to_owned(),
     ]
 }
 
-/// Bytes with four digits: docker is more exact here than in its other lists.
-fn human(bytes: u64) -> String {
-    let mut value = bytes as f64;
-    let mut unit = "B";
-    for larger in ["kB", "MB", "GB", "TB", "PB"] {
-        if value < 1000.0 {
-            break;
-        }
-        value /= 1000.0;
-        unit = larger;
-    }
-    let whole = (value.log10().floor().max(0.0)) as usize;
-    let text = format!("{value:.*}", 3_usize.saturating_sub(whole));
-    let text = if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        &text
-    };
-    format!("{text}{unit}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_have_four_digits() {
-        for (bytes, text) in [
-            (0, "0B"),
-            (999, "999B"),
-            (1_984_321, "1.984MB"),
-            (500_000, "500kB"),
-            (12_345_678, "12.35MB"),
-            (123_456_789, "123.5MB"),
-        ] {
-            assert_eq!(human(bytes), text);
-        }
-    }
 
     #[test]
     fn shares_are_of_something() {

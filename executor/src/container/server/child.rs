@@ -24,19 +24,7 @@ use crate::sys::process::{close_all_but, exit_now, raise_loopback};
 
 /// Runs in the clone, and never comes back.
 pub(super) fn run(start: &Start<'_>, launch: &Launch, reporter: Reporter) -> ! {
-    // a panic here must not unwind into the launcher's loop, of which this is a copy
-    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        prepare(start, launch, &reporter)
-    }));
-    let error = match outcome {
-        Ok(Ok(never)) => match never {},
-        Ok(Err(error)) => error,
-        Err(_) => ContainerError::Invalid {
-            why: "the new process panicked".to_owned(),
-        },
-    };
-    reporter.failed(error);
-    exit_now(1);
+    reporter.watch(|reporter| prepare(start, launch, reporter))
 }
 
 fn prepare(

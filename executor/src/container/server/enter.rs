@@ -65,19 +65,7 @@ pub(crate) fn enter(
 
 /// Runs in the clone, and never comes back.
 fn run(entry: &Entry<'_>, launch: &Launch, reporter: Reporter) -> ! {
-    // a panic here must not unwind into the loop, of which this is a copy
-    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        prepare(entry, launch, &reporter)
-    }));
-    let error = match outcome {
-        Ok(Ok(never)) => match never {},
-        Ok(Err(error)) => error,
-        Err(_) => ContainerError::Invalid {
-            why: "the new process panicked".to_owned(),
-        },
-    };
-    reporter.failed(error);
-    exit_now(1);
+    reporter.watch(|reporter| prepare(entry, launch, reporter))
 }
 
 fn prepare(

@@ -1,12 +1,15 @@
 //! What a container's process tells the launcher before it becomes the program, over a pipe that
 //! closes at that moment. Knows lines, and nothing of what they are about.
 
+use std::convert::Infallible;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::{Deserialize, Serialize};
 
 use crate::container::error::ContainerError;
+use crate::sys::process::exit_now;
 
 /// One line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -22,6 +25,24 @@ enum Note {
 pub(crate) struct Reporter(pub(crate) OwnedFd);
 
 impl Reporter {
+    /// Does in a clone what ends in the program; whatever keeps it from that is told, and the clone ends.
+    pub(crate) fn watch(
+        self,
+        prepare: impl FnOnce(&Self) -> Result<Infallible, ContainerError>,
+    ) -> ! {
+        // a panic here must not unwind into the loop, of which this is a copy
+        let outcome = catch_unwind(AssertUnwindSafe(|| prepare(&self)));
+        let error = match outcome {
+            Ok(Ok(never)) => match never {},
+            Ok(Err(error)) => error,
+            Err(_) => ContainerError::Invalid {
+                why: "the new process panicked".to_owned(),
+            },
+        };
+        self.failed(error);
+        exit_now(1);
+    }
+
     pub(crate) fn stub(&self, path: &str) {
         self.write(&Note::Stub(path.to_owned()));
     }

@@ -98,13 +98,7 @@ impl Monitor {
             let _ = std::fs::remove_file(self.folder.join(name));
         }
         // what a killed monitor left of an earlier one
-        let _ = self.call(
-            runtime,
-            &["delete", "--force", &self.life.id],
-            &[],
-            None,
-            None,
-        );
+        self.delete_with(runtime);
         let console = self.life.spec.process.terminal.then(|| self.console());
         let console = console.transpose().map_err(&failed)?;
         let mut words = vec!["create", "--bundle", ".", "--pid-file", PID];
@@ -114,13 +108,7 @@ impl Monitor {
         words.push(&self.life.id);
         let made = self.call(runtime, &words, stdio, group, Some(capabilities));
         if made.is_err() {
-            let _ = self.call(
-                runtime,
-                &["delete", "--force", &self.life.id],
-                &[],
-                None,
-                None,
-            );
+            self.delete_with(runtime);
         }
         made?;
         let text = std::fs::read_to_string(self.folder.join(PID)).unwrap_or_default();
