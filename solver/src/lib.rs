@@ -27,7 +27,10 @@ pub use graph::{Graph, Span, Vertex, VertexId, VertexMeta};
 pub use key::{CacheKey, Component, DefinitionKey, KeyPreimage};
 pub use op::Op;
 pub use pattern::{Matched, Pattern, PatternError, PatternList};
-pub use schedule::{DEFAULT_JOBS, Options, Outcome, Resolution, Solution, SolveError, solve};
+pub use schedule::{
+    DEFAULT_JOBS, Forecast, Options, Outcome, Prospect, Resolution, Solution, SolveError, forecast,
+    solve,
+};
 pub use selector::Selector;
 pub use traits::{
     Cancel, Claim, Found, FoundAll, Job, LogPieces, NewRecord, Output, ResultCache, Selection,

@@ -44,6 +44,8 @@ pub(super) struct Decision<'scope, 'env, W: Worker, C: ResultCache> {
     pub(super) place: Place<'env, W, C>,
     pub(super) nodes: Vec<Node<'env, W::Output>>,
     outer: &'env Cancel,
+    /// Whether it only looks: nobody is asked, nothing runs, and what cannot be read stops nothing.
+    pub(super) forecasting: bool,
     askers: Pool<'scope, 'env, Done<W, C>>,
     pub(super) steppers: Pool<'scope, 'env, Done<W, C>>,
     inbox: Receiver<Letter<Done<W, C>>>,
@@ -80,6 +82,7 @@ where
             place,
             nodes,
             outer,
+            forecasting: false,
             askers: Pool::new(scope, "ask", ASKERS, letters.clone()),
             steppers: Pool::new(scope, "step", jobs, letters),
             inbox,
@@ -127,6 +130,14 @@ where
 
     /// Says what it all came to.
     pub(super) fn finish(mut self, targets: &[usize]) -> Solved<W, C> {
+        match self.why_stopped() {
+            Some(error) => Err(error),
+            None => Ok(self.solution(targets)),
+        }
+    }
+
+    /// Why there is no result; goes on with the panic of whom it asked.
+    pub(super) fn why_stopped(&mut self) -> Option<SolveError<W::Error, C::Error>> {
         if let Some(panic) = self.panic.take() {
             std::panic::resume_unwind(panic);
         }
@@ -139,19 +150,18 @@ where
             }
         }
         match self.failure.take() {
-            Some(Failure::Step(node, source)) => Err(SolveError::Step {
+            Some(Failure::Step(node, source)) => Some(SolveError::Step {
                 vertex: self.nodes[node].id,
                 name: self.nodes[node].vertex.meta.name.clone(),
                 source,
-                others: self.others,
+                others: std::mem::take(&mut self.others),
             }),
-            Some(Failure::Cache(node, source)) => Err(SolveError::Cache {
+            Some(Failure::Cache(node, source)) => Some(SolveError::Cache {
                 vertex: node.map(|node| self.nodes[node].id),
                 source,
             }),
-            Some(Failure::Threads(error)) => Err(SolveError::Threads(error)),
-            None if self.stopped() => Err(SolveError::Cancelled),
-            None => Ok(self.solution(targets)),
+            Some(Failure::Threads(error)) => Some(SolveError::Threads(error)),
+            None => self.stopped().then_some(SolveError::Cancelled),
         }
     }
 

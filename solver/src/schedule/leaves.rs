@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use super::decision::{Decision, Failure};
-use super::node::Kind;
+use super::node::{Doubt, Kind};
 use super::work::Report;
 use crate::identity::{self, Leaf};
 use crate::{
@@ -53,7 +53,10 @@ where
             self.define(index);
         }
         self.find_all();
-        self.shake(targets);
+        if self.forecasting {
+            return;
+        }
+        self.shake(targets, &[]);
         for node in self.nodes.iter().filter(|node| node.hit.is_some()) {
             self.place.events.event(Event::CacheHit {
                 vertex: node.id,
@@ -120,7 +123,11 @@ where
         for index in 0..self.nodes.len() {
             let (place, vertex) = (self.place, self.nodes[index].vertex);
             if matches!(vertex.op, Op::Http(_) | Op::Git(_)) {
-                self.ask(index, move || place.source(vertex));
+                if self.forecasting {
+                    self.nodes[index].doubt = Some(Doubt::Unasked);
+                } else {
+                    self.ask(index, move || place.source(vertex));
+                }
             }
         }
         while let Some(done) = self.receive(None) {
@@ -143,6 +150,11 @@ where
                 Report::Sourced(Ok(state)) => {
                     self.nodes[done.node].source = Some(state);
                     self.nodes[done.node].state = Some(state);
+                }
+                Report::Selected(number, Err(error)) if self.forecasting => {
+                    for &(node, _) in &groups[number].members {
+                        self.nodes[node].doubt = Some(Doubt::Unreadable(error.to_string()));
+                    }
                 }
                 Report::Selected(_, Err(error)) | Report::Sourced(Err(error)) => {
                     self.give_up_on(done.node, error);
@@ -176,10 +188,17 @@ where
         groups
     }
 
-    /// Makes a vertex's definition key from its inputs' and its leaves.
+    /// Makes a vertex's definition key from its inputs' and its leaves, unless one of them is in doubt.
     fn define(&mut self, index: usize) {
         let node = &self.nodes[index];
-        if node.kind == Kind::Context {
+        let is_undefined = |&input: &usize| {
+            let input = &self.nodes[input];
+            input.kind != Kind::Context && input.definition.is_none()
+        };
+        if node.kind == Kind::Context
+            || node.doubt.is_some()
+            || node.inputs.iter().any(is_undefined)
+        {
             return;
         }
         let inputs: Vec<Leaf<'_>> = node
@@ -286,8 +305,9 @@ where
     }
 
     /// Drops what was found for vertices above one that has to be made anew: its record is gone,
-    /// so that nobody knows what it left when they were made. Their keys will tell.
-    fn shake(&mut self, targets: &[usize]) {
+    /// so that nobody knows what it left when they were made. Their keys will tell. Below a vertex
+    /// that is `spared` nothing is taken to be needed.
+    pub(super) fn shake(&mut self, targets: &[usize], spared: &[Option<usize>]) {
         let mut needed = vec![false; self.nodes.len()];
         let mut shaken = vec![false; self.nodes.len()];
         let mut open = targets.to_vec();
@@ -296,6 +316,7 @@ where
                 continue;
             }
             match self.nodes[index].kind {
+                _ if matches!(spared.get(index), Some(Some(_))) => {}
                 Kind::Merge => open.extend(&self.nodes[index].inputs),
                 Kind::Step if self.nodes[index].hit.is_none() => {
                     open.extend(&self.nodes[index].inputs);

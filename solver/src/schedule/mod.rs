@@ -4,11 +4,13 @@
 //! back as messages. It goes from the leaves to all definition keys and one look-up, checks what was
 //! found against what was found for its inputs ([`leaves`]), and then from the targets down: a
 //! vertex is asked for its state, for its result or for its tree, and asks its inputs for no more
-//! than it needs for that ([`decision`], [`progress`], [`arrival`]). What a thread does for one vertex is in [`work`].
+//! than it needs for that ([`decision`], [`progress`], [`arrival`]). What a thread does for one vertex is
+//! in [`work`]. What a solve would do is foretold by [`mod@forecast`].
 
 mod arrival;
 mod decision;
 mod error;
+mod forecast;
 mod leaves;
 mod node;
 mod pool;
@@ -21,6 +23,7 @@ use std::thread;
 use std::time::Duration;
 
 pub use error::SolveError;
+pub use forecast::{Forecast, Prospect, forecast};
 
 use crate::{
     CacheKey, Cancel, DefinitionKey, EventSink, Graph, HitOrigin, ResultCache, StateDigest,

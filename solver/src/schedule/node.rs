@@ -67,6 +67,15 @@ pub(super) enum Phase {
     Failed,
 }
 
+/// Why a vertex has no definition key in a forecast, where nobody is asked and nothing stops.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// A download or repository is what the other side says it is.
+    Unasked,
+    /// The files that it selects cannot be read.
+    Unreadable(String),
+}
+
 /// One selection that a vertex makes.
 #[derive(Debug)]
 pub(super) struct Selecting {
@@ -100,6 +109,8 @@ pub(super) struct Node<'g, O> {
     pub(super) hard: bool,
     /// Above something forced: no look-up by definition.
     pub(super) soft: bool,
+    /// In a forecast: why it cannot be defined without asking the other side, or at all.
+    pub(super) doubt: Option<Doubt>,
 
     pub(super) want: Want,
     pub(super) phase: Phase,
@@ -145,6 +156,22 @@ impl<O: Output> Node<'_, O> {
     pub(super) fn known_output(&self) -> Option<&O> {
         let found = self.hit.as_ref().map(|hit| &hit.output);
         self.output.as_ref().or(found)
+    }
+
+    /// Its state, be it that of a record that was found and that nobody asked for yet.
+    pub(super) fn known_state(&self) -> Option<StateDigest> {
+        self.state
+            .or_else(|| self.known_output().map(Output::state))
+    }
+
+    /// Why the cache is not to be asked for it; none where it is.
+    pub(super) const fn unasked(&self) -> Option<&'static str> {
+        match self {
+            Self { forced: true, .. } => Some("asked not to use the cache"),
+            Self { hard: true, .. } => Some("on a step that was not to use the cache"),
+            Self { vanished: 2.., .. } => Some("its record is gone"),
+            _ => None,
+        }
     }
 
     /// The node that is its root file system, whose state is in its key.
@@ -235,6 +262,7 @@ fn node<'g, O: Output>(
         soft: inputs.iter().any(|&input| below[input].soft) || forced || on_forced,
         hard: forced || on_forced,
         forced,
+        doubt: None,
         used: vec![None; inputs.len()].into(),
         id,
         vertex,

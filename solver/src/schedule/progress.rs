@@ -113,6 +113,22 @@ where
                 self.want(input, if lowest { want } else { want.max(Want::Output) });
             }
         }
+        let (state, output) = self.concatenation(&inputs);
+        let mut parts = inputs.iter().map(|&input| &self.nodes[input]);
+        let pinned = output.is_some() && parts.all(|part| part.has() == Want::Tree);
+        let node = &mut self.nodes[index];
+        let before = (node.state, node.has());
+        (node.state, node.output, node.pinned) = (state, output, pinned);
+        if before != (state, node.has()) {
+            self.changed(index);
+        }
+    }
+
+    /// What is known of `inputs` one on the other: their state, and their result.
+    pub(super) fn concatenation(
+        &self,
+        inputs: &[usize],
+    ) -> (Option<StateDigest>, Option<W::Output>) {
         let parts = || inputs.iter().map(|&input| &self.nodes[input]);
         let outputs = || parts().map(Node::known_output);
         let output = outputs().collect::<Option<Vec<_>>>().map(|parts| {
@@ -125,15 +141,8 @@ where
             (None, Some(lowest)) => outputs().skip(1).try_fold(lowest.state, |below, part| {
                 Some(below.zip(part).map(|(below, part)| part.state_on(below)))
             }),
-        }
-        .flatten();
-        let pinned = output.is_some() && parts().all(|part| part.has() == Want::Tree);
-        let node = &mut self.nodes[index];
-        let before = (node.state, node.has());
-        (node.state, node.output, node.pinned) = (state, output, pinned);
-        if before != (state, node.has()) {
-            self.changed(index);
-        }
+        };
+        (state.flatten(), output)
     }
 
     fn advance(&mut self, index: usize) {
@@ -255,7 +264,7 @@ where
         false
     }
 
-    fn selected(&self, index: usize) -> Vec<TreeDigest> {
+    pub(super) fn selected(&self, index: usize) -> Vec<TreeDigest> {
         let selections = self.nodes[index].selections.iter();
         selections
             .filter_map(|selecting| selecting.digest)
@@ -321,12 +330,7 @@ where
             input_vertices: inputs().map(|input| input.vertex).collect(),
             selections: self.selected(index),
             forced: node.forced,
-            unasked: match node {
-                Node { forced: true, .. } => Some("asked not to use the cache"),
-                Node { hard: true, .. } => Some("on a step that was not to use the cache"),
-                Node { vanished: 2.., .. } => Some("its record is gone"),
-                _ => None,
-            },
+            unasked: node.unasked(),
         };
         let (epoch, place) = (node.epoch, self.place);
         let task = move || Done {

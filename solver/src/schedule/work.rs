@@ -153,10 +153,7 @@ where
                     self.follow(keyed);
                     return Ok(Stepped::Hit(found));
                 }
-                // A build never fails for want of a reason.
-                self.cache
-                    .explain(keyed.vertex, &keyed.preimage)
-                    .unwrap_or_else(|error| format!("no record; none could be compared: {error}"))
+                self.explain(keyed.vertex, &keyed.preimage)
             }
             Some(reason) => reason.to_owned(),
         };
@@ -194,6 +191,13 @@ where
             pin,
             elapsed,
         })
+    }
+
+    /// Why there is no record. Nothing ever fails for want of a reason.
+    pub(super) fn explain(self, vertex: &Vertex, preimage: &KeyPreimage) -> String {
+        self.cache
+            .explain(vertex, preimage)
+            .unwrap_or_else(|error| format!("no record; none could be compared: {error}"))
     }
 
     /// Passes on what the one that was waited for has written. After a look for its record: if that

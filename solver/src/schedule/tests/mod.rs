@@ -3,6 +3,7 @@
 mod caching;
 mod failing;
 mod forcing;
+mod foretelling;
 mod memory;
 mod plan;
 mod random;

@@ -10,7 +10,7 @@ use crate::{Op, Output, VertexId, Worker};
 
 /// One vertex; inputs are picked among the earlier ones.
 #[derive(Debug, Clone)]
-enum Pick {
+pub(super) enum Pick {
     Run(usize, u64),
     Copy(usize, usize, u64),
     Context(usize, u64),
@@ -19,7 +19,7 @@ enum Pick {
     Workdir(usize),
 }
 
-fn picks() -> impl Strategy<Value = Vec<Pick>> {
+pub(super) fn picks() -> impl Strategy<Value = Vec<Pick>> {
     let pick = prop_oneof![
         3 => (any::<usize>(), 1..4_u64).prop_map(|(root, modulus)| Pick::Run(root, modulus)),
         3 => (any::<usize>(), any::<usize>(), 1..4_u64).prop_map(|(a, b, m)| Pick::Copy(a, b, m)),
@@ -32,7 +32,7 @@ fn picks() -> impl Strategy<Value = Vec<Pick>> {
 }
 
 /// The graph, and its vertices but for the context.
-fn build(picks: &[Pick], forced: usize) -> (Plan, Vec<VertexId>) {
+pub(super) fn build(picks: &[Pick], forced: usize) -> (Plan, Vec<VertexId>) {
     let mut plan = Plan::default();
     let context = plan.context("context");
     let mut vertices = vec![plan.scratch(), plan.image(5), plan.http("http")];
@@ -94,7 +94,7 @@ fn evaluate(world: &World, plan: &Plan) -> HashMap<VertexId, Stack> {
 
 /// What happens to the cache between two builds.
 #[derive(Debug, Clone)]
-enum Blow {
+pub(super) enum Blow {
     Forget(usize),
     Vanish(usize),
     ForgetAliases,
@@ -103,7 +103,7 @@ enum Blow {
     Nothing,
 }
 
-fn blows() -> impl Strategy<Value = Vec<Vec<Blow>>> {
+pub(super) fn blows() -> impl Strategy<Value = Vec<Vec<Blow>>> {
     let blow = prop_oneof![
         any::<usize>().prop_map(Blow::Forget),
         any::<usize>().prop_map(Blow::Vanish),
@@ -115,7 +115,7 @@ fn blows() -> impl Strategy<Value = Vec<Vec<Blow>>> {
     proptest::collection::vec(proptest::collection::vec(blow, 0..5), 1..5)
 }
 
-fn strike(world: &World, blow: &Blow) {
+pub(super) fn strike(world: &World, blow: &Blow) {
     let names = world.memory.names();
     match blow {
         Blow::Forget(which) if !names.is_empty() => {

@@ -142,6 +142,10 @@ impl Hands {
         std::mem::take(&mut self.told.lock().unwrap().selected)
     }
 
+    pub(super) fn sourced(&self) -> usize {
+        std::mem::take(&mut self.told.lock().unwrap().sourced)
+    }
+
     /// The most steps that ran at the same time.
     pub(super) fn most(&self) -> usize {
         self.told.lock().unwrap().most
@@ -336,6 +340,24 @@ impl World {
             &self.cancel,
             &said,
         )
+    }
+
+    /// What would become of each vertex, by name.
+    pub(super) fn forecast(&self, plan: &Plan, targets: &[VertexId]) -> Vec<(String, Prospect)> {
+        let options = Options::default();
+        let forecasts = forecast(
+            &plan.graph,
+            targets,
+            &self.hands,
+            &self.memory,
+            &options,
+            &self.cancel,
+        );
+        let name = |vertex: &VertexId| plan.graph.get(vertex).unwrap().meta.name.clone();
+        let forecasts = forecasts.unwrap().into_iter();
+        forecasts
+            .map(|forecast| (name(&forecast.vertex), forecast.prospect))
+            .collect()
     }
 
     pub(super) fn solve(&self, plan: &Plan, target: VertexId) -> Stack {
