@@ -4,6 +4,7 @@
 //! - [`commands`]: one file for each command
 //! - [`pipeline`]: a build on one screen
 //! - [`findings`]: what a check found, for people and programs
+//! - [`graph`]: plans as pictures
 //! - [`images`], [`export`]: images found, made and given away
 //! - [`containers`], [`volumes`]: containers made, found and started, and what outlives them
 //! - [`copy`]: files carried between containers and the host
@@ -17,6 +18,7 @@ mod containers;
 mod copy;
 mod export;
 mod findings;
+mod graph;
 mod hint;
 mod home;
 mod images;

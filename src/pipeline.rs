@@ -1,5 +1,7 @@
 //! A build on one screen: read, plan, solve. What becomes of the result is the exporters' business.
 
+mod foretell;
+
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,6 +20,8 @@ use crate::progress::{Kind, Progress};
 use crate::project::{Files, Filter, Project, ignore_of};
 use crate::report::{Class, Failure, Source};
 use crate::request::Request;
+
+pub use foretell::{Foretold, foretell};
 
 /// What a build came to.
 pub struct Built {

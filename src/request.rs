@@ -8,8 +8,8 @@ use frontend::plan::{NamedContext, PlanRequest};
 use image::Platform;
 use solver::op::NetworkMode;
 
-use crate::cli::BuildArgs;
 use crate::cli::check::CheckArgs;
+use crate::cli::plan::PlanArgs;
 use crate::cli::value::{Pair, SecretPlace};
 use crate::project::place::Place;
 use crate::report::{Class, Failure};
@@ -28,13 +28,7 @@ pub struct Request {
 
 impl Request {
     /// Reads the arguments, and of the environment what they refer to.
-    pub fn new(args: &BuildArgs) -> Result<Self, Failure> {
-        if let Some(flag) = args.unfinished.first() {
-            return Err(
-                Failure::new(Class::Yours, format!("{flag} is not done yet"))
-                    .help("build without it; `rbuild build --help` lists what there is"),
-            );
-        }
+    pub fn new(args: &PlanArgs) -> Result<Self, Failure> {
         let (named_contexts, directories) = contexts(&args.build_contexts)?;
         let mut plan = PlanRequest {
             target: args.target.clone(),
@@ -176,7 +170,7 @@ fn contexts(given: &[Pair]) -> Result<Contexts, Failure> {
     Ok((named, directories))
 }
 
-fn secrets(args: &BuildArgs) -> Result<HashMap<String, SecretSource>, Failure> {
+fn secrets(args: &PlanArgs) -> Result<HashMap<String, SecretSource>, Failure> {
     let mut secrets = HashMap::new();
     for secret in &args.secrets {
         let from_env =
@@ -217,7 +211,7 @@ fn file_secret(id: &str, path: &std::path::Path) -> Result<SecretSource, Failure
     }
 }
 
-fn ssh_agents(args: &BuildArgs) -> Result<HashMap<String, PathBuf>, Failure> {
+fn ssh_agents(args: &PlanArgs) -> Result<HashMap<String, PathBuf>, Failure> {
     let mut agents = HashMap::new();
     for agent in &args.ssh {
         let socket = match &agent.socket {

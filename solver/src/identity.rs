@@ -18,17 +18,12 @@ use crate::{ContentDigest, StateDigest, TreeDigest};
 /// The kind of an op, and its behaviour version: to be raised whenever the executor changes what
 /// the op does, so that older records no longer count.
 const fn kind(op: &Op) -> (&'static str, u32) {
-    match op {
-        Op::Scratch => ("scratch", 1),
-        Op::Image(_) => ("image", 1),
-        Op::Context(_) => ("context", 1),
-        Op::Http(_) => ("http", 1),
-        Op::Git(_) => ("git", 1),
-        Op::Exec(_) => ("run", 3),
-        Op::Copy(_) => ("copy", 2),
-        Op::MakeDir(_) => ("workdir", 1),
-        Op::Merge => ("merge", 1),
-    }
+    let behaviour = match op {
+        Op::Exec(_) => 3,
+        Op::Copy(_) => 2,
+        _ => 1,
+    };
+    (op.kind(), behaviour)
 }
 
 /// Makes the preimage of an op's key.

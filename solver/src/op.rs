@@ -35,6 +35,21 @@ pub enum Op {
 }
 
 impl Op {
+    /// What kind of op it is, in a word: part of its identity.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Scratch => "scratch",
+            Self::Image(_) => "image",
+            Self::Context(_) => "context",
+            Self::Http(_) => "http",
+            Self::Git(_) => "git",
+            Self::Exec(_) => "run",
+            Self::Copy(_) => "copy",
+            Self::MakeDir(_) => "workdir",
+            Self::Merge => "merge",
+        }
+    }
+
     /// The selections that this op makes of its inputs, as (input position, selector), in a fixed
     /// order: sources of COPY and ADD; bind mounts and seeds of cache mounts of RUN, as written.
     pub fn selections(&self) -> Vec<(usize, Selector)> {

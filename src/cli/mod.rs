@@ -5,9 +5,11 @@ pub mod call;
 pub mod check;
 pub mod container;
 pub mod context;
+pub mod graph;
 pub mod image;
 pub mod images;
 pub mod network;
+pub mod plan;
 pub mod store;
 pub mod system;
 mod usage;
@@ -27,6 +29,7 @@ Examples:
   rbuild .                            build the Dockerfile of this directory
   rbuild -t app:1 -f deploy/Dockerfile .
   rbuild https://example.org/app.git#v1:deploy
+  rbuild graph .                      draw the plan, and what of it is cached
   rbuild why                          say why each step of the last build ran again
   rbuild run --rm app:1               start what came out
   rbuild . -o type=oci,dest=app.tar   write an OCI archive
@@ -65,6 +68,8 @@ pub enum Command {
     Build(Box<BuildArgs>),
     /// Say what is legal and yet not right in a Dockerfile, and what its build would fail of
     Check(check::CheckArgs),
+    /// Draw the plan of a build, with what of it is in the cache; nothing is built
+    Graph(Box<graph::GraphArgs>),
     /// Say why a step of the last build ran instead of coming from the cache
     Why(store::WhyArgs),
     /// Commands about containers.

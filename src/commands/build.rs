@@ -28,20 +28,27 @@ use crate::request::Request;
 
 /// Builds a project and hands its result to whoever is to have it.
 pub fn run(args: &BuildArgs, home: &Home) -> anyhow::Result<u8> {
-    if Project::is_read_once(args.file.as_deref()) {
+    if let Some(flag) = args.unfinished.first() {
+        return Err(
+            Failure::new(Class::Yours, format!("{flag} is not done yet"))
+                .help("build without it; `rbuild build --help` lists what there is")
+                .into(),
+        );
+    }
+    if Project::is_read_once(args.plan.file.as_deref()) {
         Home::enter()?;
     }
-    let place = Place::of(&args.context, &args.build_args)?;
+    let place = Place::of(&args.plan.context, &args.plan.build_args)?;
     if place.directory().is_none() {
         // Standard input must not be read before, nor anything be fetched twice.
         Home::enter()?;
     }
-    let mut request = Request::new(args)?;
+    let mut request = Request::new(&args.plan)?;
     let (project, opened) = open(&place, args, &request, home)?;
     request.plan.ignored = Some(project.ignore.clone());
     let call = if args.check { Call::CHECK } else { args.call };
     if call.method != Method::Build {
-        return super::check::call(call, &request.plan, &project, args.pull, home);
+        return super::check::call(call, &request.plan, &project, args.plan.pull, home);
     }
     let names = args
         .tags
@@ -68,8 +75,8 @@ pub fn run(args: &BuildArgs, home: &Home) -> anyhow::Result<u8> {
         None => (home.enter_and_open()?, progress_of(args)),
     };
     let cancel = crate::stop::on_signal();
-    let images = Images::new(&store, args.pull, &cancel);
-    let target = args.target.as_deref().unwrap_or_default();
+    let images = Images::new(&store, args.plan.pull, &cancel);
+    let target = args.plan.target.as_deref().unwrap_or_default();
     let history = store
         .begin_build(&project.identity(), &project.source.path, target)
         .map_err(|error| crate::home::store_failure(&error))?;
@@ -154,7 +161,7 @@ fn open(
     request: &Request,
     home: &Home,
 ) -> Result<(Project, Option<(Store, Progress)>), Failure> {
-    let file = args.file.as_deref();
+    let file = args.plan.file.as_deref();
     if let Some(dir) = place.directory() {
         return Ok((Project::load(dir, file)?, None));
     }

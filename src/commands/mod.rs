@@ -6,6 +6,7 @@ mod check;
 mod container;
 mod context;
 mod doctor;
+mod graph;
 mod image_prune;
 mod images;
 mod import;
@@ -27,6 +28,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
     match cli.command {
         Command::Build(args) => build::run(&args, &home),
         Command::Check(args) => check::run(&args, &home),
+        Command::Graph(args) => graph::run(&args, &home),
         Command::Why(args) => store::why(&args, &home),
         Command::Verb(verb) => container::verb(verb, &home),
         Command::Ps(args) => container::list(&args, &home),

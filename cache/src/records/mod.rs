@@ -41,6 +41,8 @@ pub struct Records {
     store: Store,
     project: String,
     build: Option<String>,
+    /// Whether that a record is found is no use of it.
+    only_looking: bool,
     followed: Mutex<HashMap<CacheKey, Followed>>,
     used: Mutex<Used>,
     explained: Mutex<HashMap<CacheKey, Explanation>>,
@@ -61,6 +63,7 @@ impl Records {
             store: store.clone(),
             project: project.into(),
             build: None,
+            only_looking: false,
             followed: Mutex::default(),
             used: Mutex::default(),
             explained: Mutex::default(),
@@ -73,6 +76,14 @@ impl Records {
     #[must_use]
     pub fn in_build(mut self, id: &str) -> Self {
         self.build = Some(id.to_owned());
+        self
+    }
+
+    /// Says that nothing is to be built: that a record is found is no use of it, and nothing is written
+    /// unless its files turn out to be gone.
+    #[must_use]
+    pub fn only_looking(mut self) -> Self {
+        self.only_looking = true;
         self
     }
 
@@ -139,7 +150,7 @@ impl Records {
 
     /// Remembers that a record was used, if that was not noted lately.
     fn touch(&self, key: &CacheKey, output: &Snapshot, used: i64) {
-        if now() - used < USE_GRAIN {
+        if self.only_looking || now() - used < USE_GRAIN {
             return;
         }
         let mut pending = self.used.lock().unwrap_or_else(PoisonError::into_inner);

@@ -164,6 +164,32 @@ fn uses_are_noted_seldom_and_never_waited_for() {
 }
 
 #[test]
+fn who_only_looks_changes_nothing() {
+    let (_dir, store) = samples::store();
+    let output = snapshot(&store, &[1]);
+    let key = keep(&Records::new(&store, "p"), "a", 7, &output);
+    let row = || -> (i64, i64) {
+        let age = "UPDATE records SET used = used - 10000";
+        let db = store.database();
+        let aged = db.write("age", |t| Ok(t.execute(age, []).unwrap()));
+        assert_eq!(aged.unwrap(), 1, "the record is there");
+        let query = "SELECT uses, used FROM records";
+        db.read("look", |c| {
+            c.query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?)))
+        })
+        .unwrap()
+    };
+    let before = row();
+    let looking = Records::new(&store, "p").only_looking();
+    assert!(looking.find(&key).unwrap().is_some());
+    assert!(looking.pin(&key, &output).unwrap().is_some());
+    let definition = DefinitionKey([7; 32]);
+    assert!(looking.find_definitions(&[definition]).unwrap()[0].is_some());
+    drop(looking);
+    assert_eq!(row(), (before.0, before.1 - 10000));
+}
+
+#[test]
 fn a_row_of_another_form_is_no_record() {
     let (_dir, store) = samples::store();
     let records = Records::new(&store, "p");
