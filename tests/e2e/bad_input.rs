@@ -9,10 +9,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::place::{Place, Said, said};
+use crate::place::{PATIENCE, Place, Said, said};
 use crate::still;
 
-/// Runs a build that must end by itself within 20 seconds.
+/// Runs a build that must end by itself.
 fn build(place: &Place) -> Said {
     let project = place.project();
     let mut child = place
@@ -24,7 +24,7 @@ fn build(place: &Place) -> Said {
         .unwrap();
     let begun = Instant::now();
     while child.try_wait().unwrap().is_none() {
-        if begun.elapsed() > Duration::from_secs(20) {
+        if begun.elapsed() > PATIENCE {
             child.kill().unwrap();
             panic!("it hangs: {:?}", said(child.wait_with_output().unwrap()));
         }

@@ -5,10 +5,10 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::kills::children;
-use crate::place::Place;
+use crate::place::{PATIENCE, Place};
 use crate::still;
 
 /// A build whose words are read as they come.
@@ -106,7 +106,7 @@ fn mount(place: &Place) -> std::path::PathBuf {
                 }
             }
         }
-        assert!(begun.elapsed() < Duration::from_secs(20), "no cache mount");
+        assert!(begun.elapsed() < PATIENCE, "no cache mount");
         std::thread::yield_now();
     }
 }
@@ -165,10 +165,7 @@ fn the_step_of_a_killed_build_keeps_the_next_one_away_until_it_is_gone() {
     let before = length(&alive);
     let begun = Instant::now();
     while length(&alive) == before {
-        assert!(
-            begun.elapsed() < Duration::from_secs(20),
-            "the step is not alive"
-        );
+        assert!(begun.elapsed() < PATIENCE, "the step is not alive");
         std::thread::yield_now();
     }
     send("CONT", launcher);

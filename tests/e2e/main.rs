@@ -19,6 +19,8 @@ mod files;
 mod graph;
 mod identity;
 mod images;
+// the registers of a call are those of this machine
+#[cfg(target_arch = "x86_64")]
 mod injections;
 mod kills;
 mod leases;
@@ -35,5 +37,7 @@ mod registry;
 mod run;
 mod still;
 mod stops;
+#[cfg(target_arch = "x86_64")]
+mod tracer;
 mod transfer;
 mod why;

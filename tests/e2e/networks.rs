@@ -3,9 +3,9 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::place::{BASE, Place};
+use crate::place::{BASE, PATIENCE, Place};
 
 /// A place of root's; none, loudly, for anybody else and where there are no bridges.
 fn place() -> Option<Place> {
@@ -51,7 +51,7 @@ fn bridge(place: &Place, name: &str) -> Option<String> {
 fn is_gone(place: &Place, name: &str) -> bool {
     let start = Instant::now();
     while bridge(place, name).is_some() {
-        if start.elapsed() > Duration::from_secs(30) {
+        if start.elapsed() > PATIENCE {
             return false;
         }
         std::thread::yield_now();
@@ -71,10 +71,7 @@ fn get(address: &str) -> String {
                 return text;
             }
         }
-        assert!(
-            start.elapsed().as_secs() < 30,
-            "nobody answers at {address}"
-        );
+        assert!(start.elapsed() < PATIENCE, "nobody answers at {address}");
         std::thread::yield_now();
     }
 }
@@ -136,7 +133,9 @@ fn containers_know_each_other_by_name_on_networks_of_their_own() {
             .ok();
     }
     let ping = |name: &str| {
-        let words = ["exec", "one", "busybox", "ping", "-c", "1", "-W", "2", name];
+        let words = [
+            "exec", "one", "busybox", "ping", "-c", "1", "-W", "60", name,
+        ];
         place.rbuild(&words).code
     };
     assert_ne!(ping("two"), 0);

@@ -6,11 +6,16 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 /// The base image's name.
 pub const BASE: &str = "base:1";
+
+/// What must happen at once is given this long: a machine may be busy with thirty other things, and
+/// what does not happen has to fail all the same.
+pub const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Programs that the base image has, all of them busybox.
 const APPLETS: &[&str] = &[

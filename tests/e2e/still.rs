@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::place::Place;
+use crate::place::{PATIENCE, Place};
 
 /// What of the store is there only for something: nothing may be left over.
 const KEPT: &[&str] = &[
@@ -32,7 +32,7 @@ pub fn files(place: &Place) -> BTreeSet<String> {
         .collect()
 }
 
-/// Fails unless the processes of a place end soon and leave no mount and no lock.
+/// Fails unless the processes of a place end and leave no mount and no lock.
 #[track_caller]
 pub fn nothing_runs(place: &Place) {
     let begun = Instant::now();
@@ -42,7 +42,7 @@ pub fn nothing_runs(place: &Place) {
             return;
         }
         assert!(
-            begun.elapsed() < Duration::from_secs(10),
+            begun.elapsed() < PATIENCE,
             "these are left:\n{}",
             left.join("\n")
         );
@@ -101,7 +101,11 @@ fn locks(store: &Path) -> Vec<String> {
         let entries = fs::read_dir(dir).into_iter().flatten().flatten();
         entries
             .filter_map(|entry| entry.metadata().ok())
-            .map(|metadata| metadata.ino().to_string())
+            .map(|metadata| {
+                let dev = metadata.dev();
+                let (major, minor) = (rustix::fs::major(dev), rustix::fs::minor(dev));
+                format!("{major:02x}:{minor:02x}:{}", metadata.ino())
+            })
             .collect()
     };
     let mut inodes = of(store);
@@ -111,8 +115,7 @@ fn locks(store: &Path) -> Vec<String> {
         .filter(|line| {
             // 1: OFDLCK ADVISORY WRITE -1 08:01:1234 0 EOF
             line.split_whitespace()
-                .filter_map(|word| word.rsplit_once(':').map(|(_, inode)| inode))
-                .any(|inode| inodes.iter().any(|own| own == inode))
+                .any(|word| inodes.iter().any(|own| own == word))
         })
         .map(|line| format!("lock {line}"))
         .collect()

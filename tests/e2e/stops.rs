@@ -1,5 +1,5 @@
-//! Ctrl-C in each phase of a build: it ends within two seconds with exit code 130, and leaves
-//! nothing.
+//! Ctrl-C in each phase of a build: it ends at once with exit code 130, and leaves nothing. What goes
+//! on would go on for much longer than a busy machine takes to stop.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -7,7 +7,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::place::Place;
+use crate::place::{PATIENCE, Place};
 use crate::still;
 
 /// Starts a build, sends it SIGINT `pause` after its standard error has said `mark`, and sees that
@@ -15,6 +15,26 @@ use crate::still;
 #[track_caller]
 fn stops(place: &Place, what: &str, mark: &str, pause: Duration, more: &[&str]) {
     let before = still::files(place);
+    // On a busy machine whoever has heard the mark may be too late.
+    let stopped = (0..20).any(|_| {
+        let _ = fs::remove_file(place.path("out.tar"));
+        stops_once(place, what, mark, pause, more)
+    });
+    assert!(stopped, "{what}: it was always done before");
+    still::nothing_runs(place);
+    // Who opens the store next sweeps what could not be put away in time.
+    place.rbuild(&["images"]).ok();
+    let left: Vec<String> = still::files(place).difference(&before).cloned().collect();
+    let left: Vec<&String> = left
+        .iter()
+        .filter(|name| name.starts_with("tmp/"))
+        .collect();
+    assert_eq!(left, Vec::<&String>::new(), "{what}");
+}
+
+/// False when the build had ended before it was told to.
+#[track_caller]
+fn stops_once(place: &Place, what: &str, mark: &str, pause: Duration, more: &[&str]) -> bool {
     let project = place.project();
     let mut words = vec!["build", "--progress=plain"];
     words.extend(more);
@@ -35,10 +55,6 @@ fn stops(place: &Place, what: &str, mark: &str, pause: Duration, more: &[&str]) 
         }
     }
     std::thread::sleep(pause);
-    assert!(
-        child.try_wait().unwrap().is_none(),
-        "{what}: it was done before: {said:?}"
-    );
     let asked = Instant::now();
     let kill = Command::new("kill")
         .args(["-INT", &child.id().to_string()])
@@ -47,31 +63,26 @@ fn stops(place: &Place, what: &str, mark: &str, pause: Duration, more: &[&str]) 
     let status = child.wait().unwrap();
     let took = asked.elapsed();
     said.extend(lines.map_while(Result::ok));
-    assert!(took < Duration::from_secs(2), "{what}: it took {took:?}");
+    if status.success() {
+        return false;
+    }
+    assert!(took < PATIENCE, "{what}: it took {took:?}");
     let errors = said.iter().filter(|line| line.starts_with("error")).count();
     // Before anything has begun there is nothing to put away, and the signal just ends it.
     if !(mark.is_empty() && status.signal() == Some(2)) {
         assert_eq!(status.code(), Some(130), "{what}: {status} {said:?}");
         assert_eq!(errors, 1, "{what}: {said:?}");
     }
-    still::nothing_runs(place);
-    // Who opens the store next sweeps what could not be put away in time.
-    place.rbuild(&["images"]).ok();
-    let left: Vec<String> = still::files(place).difference(&before).cloned().collect();
-    let left: Vec<&String> = left
-        .iter()
-        .filter(|name| name.starts_with("tmp/"))
-        .collect();
-    assert_eq!(left, Vec::<&String>::new(), "{what}");
+    true
 }
 
 #[test]
 fn while_a_context_is_read() {
     let Some(place) = Place::new() else { return };
     place.write("Dockerfile", "FROM scratch\nCOPY . /\nRUN true\n");
-    // It has no blocks, but takes seconds to read.
+    // It has no blocks, but takes a quarter of an hour to read.
     let file = fs::File::create(place.project().join("huge")).unwrap();
-    file.set_len(64 << 30).unwrap();
+    file.set_len(2 << 40).unwrap();
     stops(
         &place,
         "a huge file",
@@ -84,7 +95,7 @@ fn while_a_context_is_read() {
     fs::create_dir(&many).unwrap();
     for number in 0..300 {
         let file = fs::File::create(many.join(number.to_string())).unwrap();
-        file.set_len(1 << 30).unwrap();
+        file.set_len(16 << 30).unwrap();
     }
     stops(
         &place,
@@ -126,13 +137,7 @@ fn while_an_image_is_written() {
             "--output=type={kind},compression-level=9,force-compression=true,dest={}",
             dest.display()
         );
-        stops(
-            &place,
-            kind,
-            "[export]",
-            Duration::from_millis(100),
-            &[&output],
-        );
+        stops(&place, kind, "[export]", Duration::ZERO, &[&output]);
         assert!(!dest.exists(), "half an archive is left");
     }
 }

@@ -56,7 +56,7 @@ fn text(fd: OwnedFd) -> String {
 }
 
 fn sleeper(world: &World) -> Place {
-    let place = world.place("sleep 100");
+    let place = world.place("sleep 1000");
     place.start().unwrap();
     place
 }
@@ -87,16 +87,14 @@ const ATTRIBUTES: &str = "grep -E '^(Cap|Seccomp:|NoNewPrivs|Groups|Uid|Gid|SigB
 
 fn same(world: &World) {
     let mut place = world.place(&format!(
-        "{{ {ATTRIBUTES}; }} > /tmp/first 2> /dev/null; sleep 100"
+        "{{ {ATTRIBUTES}; }} > /tmp/first 2> /dev/null; exec sleep 1000"
     ));
     place.life.spec.network = executor::container::spec::Network::None;
     place.life.network = executor::network::Plan::None;
     place.life.spec.oom_score_adj = Some(300);
     place.start().unwrap();
-    let told = place.until("first", |_| {
-        std::fs::read_to_string(place.folder.join("fs/tmp/first"))
-            .is_ok_and(|text| text.lines().count() > 40 && text.ends_with('\n'))
-    });
+    // then all of it is written
+    let told = place.until_called("sleep");
     assert_eq!(told.state, State::Running);
     let (second, code) = sh(
         &place,
@@ -108,6 +106,7 @@ fn same(world: &World) {
     for (one, two) in first.lines().zip(second.lines()) {
         assert_eq!(one, two);
     }
+    assert!(first.lines().count() > 40, "{first}");
     assert_eq!(first.lines().count(), second.lines().count());
     let seen = sh(&place, "ps -o pid,comm | grep -c sleep").unwrap().0;
     assert_eq!(seen, "1\n", "the container's processes are seen");
@@ -183,7 +182,7 @@ fn ends(world: &World) {
     let executed = place
         .control()
         .exec(Exec {
-            process: shell(&place, "sleep 100"),
+            process: shell(&place, "sleep 1000"),
             privileged: false,
             stdio: ExecStdio::Null,
         })
@@ -209,21 +208,24 @@ fn read(root: &OwnedFd, path: &str) -> String {
 }
 
 fn root(world: &World) {
-    let mut place = world.place("echo inside > /tmp/file; sleep 100");
+    let mut place = world.place("echo inside > /tmp/file; sleep 1000");
     place.life.spec.mounts.push(crate::base::mount(
         "/offered",
         executor::container::spec::MountSource::Host(world.store().join("offered")),
     ));
     place.start().unwrap();
     let root = place.control().root().unwrap();
-    place.until("written", |_| place.folder.join("fs/tmp/file").exists());
+    let path = place.folder.join("fs/tmp/file");
+    place.until("written", |_| {
+        std::fs::read_to_string(&path).is_ok_and(|text| !text.is_empty())
+    });
     assert_eq!(read(&root, "/tmp/file"), "inside\n");
     assert_eq!(read(&root, "/offered/file"), "from the host");
 }
 
 fn namespaces(world: &World) {
     let place = sleeper(world);
-    assert_eq!(sh(&place, "sleep 100 > /dev/null 2>&1 &").unwrap().1, 0);
+    assert_eq!(sh(&place, "sleep 1000 > /dev/null 2>&1 &").unwrap().1, 0);
     let mut control = place.control();
     let pids = control.processes().unwrap();
     assert_eq!(pids.len(), 2, "{pids:?}");

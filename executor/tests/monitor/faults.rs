@@ -100,7 +100,7 @@ fn users(world: &World) -> Vec<String> {
 
 /// Waits until as many processes use the store as before.
 fn nothing_left(world: &World, before: usize) {
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let end = std::time::Instant::now() + std::time::Duration::from_mins(2);
     while users(world).len() > before {
         assert!(std::time::Instant::now() < end, "left: {:?}", users(world));
         std::thread::yield_now();
@@ -109,7 +109,7 @@ fn nothing_left(world: &World, before: usize) {
 
 fn monitor_killed(world: &World) {
     let before = users(world).len();
-    let place = world.place("echo ready; sleep 100 & exec sleep 100");
+    let place = world.place("echo ready; sleep 1000 & exec sleep 1000");
     let mut attached = place.attached(false);
     hear_until(&mut attached, "ready");
     let monitor = monitor_of(&place);
@@ -132,7 +132,7 @@ fn monitor_killed(world: &World) {
 
 fn first_process_killed(world: &World) {
     let before = users(world).len();
-    let place = world.place("echo ready; sleep 100 & exec sleep 100");
+    let place = world.place("echo ready; sleep 1000 & exec sleep 1000");
     let mut attached = place.attached(false);
     hear_until(&mut attached, "ready");
     let pid = rustix::process::Pid::from_raw(place.status().pid).unwrap();
@@ -143,7 +143,7 @@ fn first_process_killed(world: &World) {
 }
 
 fn starter_killed(world: &World) {
-    let place = world.place("echo x; sleep 100");
+    let place = world.place("echo x; sleep 1000");
     let path = place.folder.join("life");
     std::fs::write(&path, serde_json::to_vec(&place.life).unwrap()).unwrap();
     let mut starter = Command::new(std::env::current_exe().unwrap())
@@ -176,7 +176,7 @@ fn after_a_reboot(world: &World) {
 }
 
 fn nonsense(world: &World) {
-    let place = world.place("sleep 100");
+    let place = world.place("sleep 1000");
     place.start().unwrap();
     let folder = std::fs::File::open(&place.folder).unwrap();
     let path = format!("/proc/self/fd/{}/control", folder.as_raw_fd());

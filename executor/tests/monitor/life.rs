@@ -137,7 +137,7 @@ fn stopped(world: &World) {
     place.control().stop(None, None).unwrap();
     let heard = hear(&mut attached);
     assert_eq!((heard.out.as_str(), heard.code), ("bye\n", Some(7)));
-    let status = place.status();
+    let status = place.over();
     assert_eq!((status.exit_code, status.stopped_by_user), (7, true));
     assert!(
         executor::monitor::Control::connect(&place.folder)
@@ -218,7 +218,7 @@ fn afterwards(world: &World) {
     place.life.afterwards = Some(vec![AFTERWARDS.into(), mark.clone().into()]);
     place.start().unwrap();
     place.over();
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let end = std::time::Instant::now() + std::time::Duration::from_mins(2);
     while !mark.exists() && std::time::Instant::now() < end {
         std::thread::yield_now();
     }
@@ -232,13 +232,13 @@ fn afterwards(world: &World) {
 }
 
 fn once_at_a_time(world: &World) {
-    let place = world.place("sleep 100");
+    let place = world.place("sleep 1000");
     place.start().unwrap();
     assert_eq!(place.start(), Err(MonitorError::Running));
     let status = place.status();
     assert_eq!((status.state, status.error.as_str()), (State::Running, ""));
-    let text = std::fs::read_to_string(format!("/proc/{}/comm", status.pid)).unwrap();
-    assert_eq!(text, "sleep\n", "the process id is the host's");
+    // the process id is the host's
+    place.until_called("sleep");
 }
 
 fn started_again(world: &World) {
@@ -256,7 +256,20 @@ fn joined_later(world: &World) {
     place.life.keep_stdin = true;
     place.start().unwrap();
     let mut waiting = place.control();
-    let waiter = std::thread::spawn(move || waiting.wait());
+    let (say, hear_of) = std::sync::mpsc::channel();
+    let waiter = std::thread::spawn(move || {
+        say.send(rustix::thread::gettid()).unwrap();
+        waiting.wait()
+    });
+    // it has asked when it sleeps: who asks after the end is not told
+    let thread = hear_of.recv().unwrap().as_raw_pid();
+    place.until("asked", |_| {
+        std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).is_ok_and(|stat| {
+            stat.rsplit(") ")
+                .next()
+                .is_some_and(|rest| rest.starts_with('S'))
+        })
+    });
     let mut one = place.control().attach(true).unwrap();
     let mut two = place.control().attach(false).unwrap();
     one.input().write(b"go\n").unwrap();

@@ -76,7 +76,7 @@ impl World {
                 restart: Restart::No,
                 health: None,
                 stop_signal: libc_sigterm(),
-                stop_timeout: Some(10),
+                stop_timeout: Some(120),
                 log: LogOptions::default(),
                 network: Plan::Host,
                 keep_stdin: false,
@@ -122,7 +122,7 @@ impl Place {
 
     /// Waits for a state.
     pub fn until(&self, wanted: &str, is: impl Fn(&Status) -> bool) -> Status {
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + Duration::from_mins(2);
         loop {
             let status = self.status();
             if is(&status) {
@@ -131,6 +131,15 @@ impl Place {
             assert!(Instant::now() < end, "never {wanted}: {status:?}");
             std::thread::yield_now();
         }
+    }
+
+    /// Waits until its first process is a program of that name: one that has been executed a moment
+    /// ago, or that a shell executes in its own place, has another one before.
+    pub fn until_called(&self, name: &str) -> Status {
+        self.until(name, |status| {
+            std::fs::read_to_string(format!("/proc/{}/comm", status.pid))
+                .is_ok_and(|called| called.trim_end() == name)
+        })
     }
 
     /// Texts of its log, by stream.

@@ -163,7 +163,7 @@ fn serve(mut up: Up, over: &AtomicBool) -> Up {
 
 /// What the listener at `to` says; none when nobody answers.
 pub fn call(to: impl Into<SocketAddr>) -> Option<String> {
-    ask(to.into(), Duration::from_secs(10))
+    ask(to.into(), Duration::from_mins(2))
 }
 
 /// Whether nobody answers at `to` for a while.
@@ -173,7 +173,7 @@ pub fn silent(to: impl Into<SocketAddr>) -> bool {
 
 fn ask(to: SocketAddr, patience: Duration) -> Option<String> {
     let mut talk = TcpStream::connect_timeout(&to, patience).ok()?;
-    talk.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    talk.set_read_timeout(Some(Duration::from_mins(2))).unwrap();
     let mut text = String::new();
     talk.read_to_string(&mut text).ok()?;
     Some(text)

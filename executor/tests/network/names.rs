@@ -24,7 +24,7 @@ fn question(name: &str) -> Vec<u8> {
 fn ask(name: &str) -> Result<Ipv4Addr, u8> {
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
     socket
-        .set_read_timeout(Some(Duration::from_secs(10)))
+        .set_read_timeout(Some(Duration::from_mins(2)))
         .unwrap();
     socket.connect("127.0.0.11:53").unwrap();
     socket.send(&question(name)).unwrap();

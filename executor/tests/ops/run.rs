@@ -116,11 +116,11 @@ fn cancelled() {
     });
     let begun = Instant::now();
     let error = world
-        .run(with("sleep 60", vec![]), std::slice::from_ref(&base))
+        .run(with("sleep 1000", vec![]), std::slice::from_ref(&base))
         .unwrap_err();
     canceller.join().unwrap();
     assert!(
-        begun.elapsed() < Duration::from_millis(1500),
+        begun.elapsed() < Duration::from_mins(2),
         "{:?}",
         begun.elapsed()
     );

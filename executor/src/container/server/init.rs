@@ -19,6 +19,8 @@ pub(super) fn stay_in_front(reporter: &Reporter) -> Result<(), ContainerError> {
         cause: crate::container::error::Errno(error as i32),
     };
     all.thread_block().map_err(blocked)?;
+    // whoever looks, the program too, sees that this is not the program, which gets its own name
+    let _ = rustix::thread::set_name(c"rbuild-init");
     match clone_process(0, None).map_err(ContainerError::prepare("cloning under init"))? {
         Cloned::Child => {
             all.thread_unblock().map_err(blocked)?;
@@ -27,8 +29,6 @@ pub(super) fn stay_in_front(reporter: &Reporter) -> Result<(), ContainerError> {
         }
         Cloned::Parent { pid, .. } => {
             let _ = reporter.0.as_raw_fd();
-            // whoever looks sees that this is not the program
-            let _ = rustix::thread::set_name(c"rbuild-init");
             // the report must end when the program is executed, not when init ends
             let _ = close_all_but(&[]);
             watch(pid, &all)
