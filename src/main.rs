@@ -8,6 +8,7 @@
 //! - [`images`], [`export`]: images found, made and given away
 //! - [`containers`], [`volumes`]: containers made, found and started, and what outlives them
 //! - [`copy`]: files carried between containers and the host
+//! - [`diff`], [`replace`]: a user's file, shown and written anew
 //! - [`template`], [`columns`], [`output`]: how results are printed
 //! - [`progress`], [`report`]: what people see
 
@@ -16,6 +17,7 @@ mod columns;
 mod commands;
 mod containers;
 mod copy;
+mod diff;
 mod export;
 mod findings;
 mod graph;
@@ -28,6 +30,7 @@ mod output;
 mod pipeline;
 mod progress;
 mod project;
+mod replace;
 mod report;
 mod request;
 mod stop;

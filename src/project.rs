@@ -4,16 +4,20 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use cache::ContextFilter;
 use frontend::ignore::IgnoreRules;
+use frontend::instruction::Text;
 use frontend::parser::{SOURCE_LIMIT, decode};
+use frontend::plan::{MAIN_CONTEXT, PlanRequest};
 use rustix::fs::OFlags;
 use solver::pattern::PatternList;
 
 use crate::report::{Class, Failure, Source};
 
 pub mod fetch;
+mod files;
 pub mod place;
 
 /// A Dockerfile with the files that it is built of.
@@ -26,6 +30,8 @@ pub struct Project {
     pub files: Files,
     /// What of the context cannot be seen.
     pub ignore: IgnoreRules,
+    /// The file that says so, if there is one.
+    pub ignore_source: Option<Source>,
 }
 
 /// The files of a context.
@@ -72,13 +78,26 @@ impl Project {
             ),
         };
         let text = text_of(&bytes, &shown)?;
-        let ignore = read_ignore(context, dockerfile.as_deref())?;
+        let (ignore, ignore_source) = read_ignore(context, dockerfile.as_deref())?;
         Ok(Self {
             source: Source { path: shown, text },
             dockerfile,
             files: Files::Directory(context.to_owned()),
             ignore,
+            ignore_source,
         })
+    }
+
+    /// Tells a plan what its rules ask of the context.
+    pub fn describe(&self, request: &mut PlanRequest) {
+        // The files are others if a context was given in the place of this one.
+        if request.named_contexts.contains_key(MAIN_CONTEXT) {
+            return;
+        }
+        request.ignored = Some(self.ignore.clone());
+        if let (Files::Directory(dir), None) = (&self.files, &self.ignore_source) {
+            request.unguarded = Some(Arc::new(files::Directory(dir.clone())));
+        }
     }
 
     /// Whether a Dockerfile can be read only once: standard input, a pipe. Its reader must not be
@@ -87,6 +106,14 @@ impl Project {
         file.is_some_and(|file| {
             file == Path::new("-") || std::fs::metadata(file).is_ok_and(|found| !found.is_file())
         })
+    }
+
+    /// A text that a rule speaks about.
+    pub fn source_of(&self, text: Text) -> &Source {
+        match (text, &self.ignore_source) {
+            (Text::IgnoreFile, Some(source)) => source,
+            _ => &self.source,
+        }
     }
 
     /// What tells this project's builds from those of others: context and Dockerfile, as absolute paths.
@@ -106,7 +133,7 @@ impl Project {
 }
 
 /// The text of a Dockerfile.
-fn text_of(bytes: &[u8], shown: &str) -> Result<std::sync::Arc<str>, Failure> {
+fn text_of(bytes: &[u8], shown: &str) -> Result<Arc<str>, Failure> {
     let text = decode(bytes).map_err(|error| {
         // The text is not to be had, so neither is a frame.
         let failure = Failure::new(Class::Yours, format!("{shown}: {error}"));
@@ -174,8 +201,11 @@ fn read_all(from: impl Read, shown: &str) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-/// The rules of `<Dockerfile>.dockerignore`, or of the context's `.dockerignore`.
-fn read_ignore(context: &Path, dockerfile: Option<&Path>) -> Result<IgnoreRules, Failure> {
+/// The rules of `<Dockerfile>.dockerignore`, or of the context's `.dockerignore`; and that file.
+fn read_ignore(
+    context: &Path,
+    dockerfile: Option<&Path>,
+) -> Result<(IgnoreRules, Option<Source>), Failure> {
     let own = dockerfile.map(|path| {
         let mut name = path.as_os_str().to_owned();
         name.push(".dockerignore");
@@ -188,9 +218,14 @@ fn read_ignore(context: &Path, dockerfile: Option<&Path>) -> Result<IgnoreRules,
         });
         match bytes {
             Ok(bytes) => {
-                return IgnoreRules::parse(&bytes).map_err(|error| {
+                let rules = IgnoreRules::parse(&bytes).map_err(|error| {
                     Failure::new(Class::Yours, format!("{}: {error}", path.display()))
-                });
+                })?;
+                let source = Source {
+                    path: path.display().to_string(),
+                    text: as_text(bytes).into(),
+                };
+                return Ok((rules, Some(source)));
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => {
@@ -201,7 +236,20 @@ fn read_ignore(context: &Path, dockerfile: Option<&Path>) -> Result<IgnoreRules,
             }
         }
     }
-    Ok(IgnoreRules::default())
+    Ok((IgnoreRules::default(), None))
+}
+
+/// An ignore file for people. Its comments may be anything; each byte that is no text becomes a `?`,
+/// so that places stay where they are.
+fn as_text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| {
+        let mut text = String::new();
+        for chunk in error.as_bytes().utf8_chunks() {
+            text.push_str(chunk.valid());
+            text.extend(chunk.invalid().iter().map(|_| '?'));
+        }
+        text
+    })
 }
 
 /// Lets the cache ask the frontend's rules.
@@ -221,13 +269,14 @@ impl ContextFilter for Filter {
 
 /// The rules that hold for a directory with a Dockerfile, by default the usual one.
 pub fn ignore_for(dir: &Path, file: Option<&Path>) -> Result<IgnoreRules, Failure> {
-    match file {
+    let (rules, _) = match file {
         Some(file) => read_ignore(dir, Some(file)),
         None => read_ignore(dir, Some(&find_dockerfile(dir))),
-    }
+    }?;
+    Ok(rules)
 }
 
 /// The rules of a further context's own ignore file.
 pub fn ignore_of(dir: &Path) -> Result<IgnoreRules, Failure> {
-    read_ignore(dir, None)
+    Ok(read_ignore(dir, None)?.0)
 }

@@ -3,6 +3,7 @@
 //! Reads the lines and cleans the patterns; how a pattern matches is `solver::pattern`'s. Knows no
 //! file system: which file holds the rules, and the walk itself, are the caller's.
 
+use solver::Span;
 use solver::pattern::{PatternError, PatternList};
 
 /// The rules of one ignore file, in order; the last that matches wins.
@@ -14,12 +15,17 @@ pub struct IgnoreRules {
     list: PatternList,
 }
 
+/// One rule of an ignore file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Rule {
+pub(crate) struct Rule {
     /// The first line is 1.
-    line: usize,
-    written: String,
-    pattern: String,
+    pub(crate) line: usize,
+    /// As written, without blanks around it.
+    pub(crate) written: String,
+    /// As it is matched: clean, with `!` in front if it lets in again.
+    pub(crate) pattern: String,
+    /// Where it stands.
+    pub(crate) span: Span,
 }
 
 /// What is wrong with an ignore file.
@@ -48,10 +54,13 @@ impl IgnoreRules {
     /// # Errors
     /// The first line that is no pattern.
     pub fn parse(bytes: &[u8]) -> Result<Self, IgnoreError> {
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let mut rules = Vec::new();
-        for (index, bytes) in bytes.split(|byte| *byte == b'\n').enumerate() {
+        let mut next = bytes.len() - text.len();
+        for (index, bytes) in text.split(|byte| *byte == b'\n').enumerate() {
             let line = index + 1;
+            let start = next;
+            next += bytes.len() + 1;
             if bytes.starts_with(b"#") {
                 continue;
             }
@@ -65,8 +74,10 @@ impl IgnoreRules {
             };
             // One at a time, so that the line is known; each is short, so that twice is cheap.
             PatternList::new([&pattern]).map_err(|reason| IgnoreError::Pattern { line, reason })?;
+            let start = start + (text.len() - text.trim_start().len());
             rules.push(Rule {
                 line,
+                span: Span::from(start..start + written.len()),
                 written: written.to_owned(),
                 pattern,
             });
@@ -113,6 +124,11 @@ impl IgnoreRules {
     pub fn rule(&self, position: usize) -> Option<(usize, &str)> {
         let rule = self.rules.get(position)?;
         Some((rule.line, rule.written.as_str()))
+    }
+
+    /// The rules, in order.
+    pub(crate) fn rules(&self) -> &[Rule] {
+        &self.rules
     }
 
     /// The rules as they are applied: equal texts mean equal rules.
@@ -230,6 +246,9 @@ mod tests {
     fn the_rule_that_decides() {
         let text = "\u{feff}# first\n*\n\n!src/\n /src/*.o \n!lib/keep";
         let rules = IgnoreRules::parse(text.as_bytes()).unwrap();
+        for rule in rules.rules() {
+            assert_eq!(&text[rule.span.start..rule.span.end], rule.written);
+        }
         assert_eq!(rules.deciding_rule("doc"), Some((2, "*")));
         assert_eq!(rules.deciding_rule("src/a.c"), None);
         assert_eq!(rules.deciding_rule("src/a.o"), Some((5, "/src/*.o")));

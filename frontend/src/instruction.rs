@@ -13,6 +13,8 @@ pub struct Dockerfile {
     pub global_args: Vec<Instruction>,
     /// One for each FROM; at least one.
     pub stages: Vec<Stage>,
+    /// Blank lines inside continued instructions, each with its line end.
+    pub gaps: Vec<Span>,
     /// What is legal and yet not right.
     pub warnings: Vec<Warning>,
 }
@@ -53,7 +55,7 @@ pub struct StageName {
     /// As written.
     pub word: Word,
     /// `AS`, as its letters were written.
-    pub keyword: String,
+    pub keyword: Word,
 }
 
 impl StageName {
@@ -262,4 +264,15 @@ pub struct Warning {
     pub message: String,
     /// Where.
     pub span: Span,
+    /// In which text.
+    pub text: Text,
+}
+
+/// A text that rules speak about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Text {
+    /// The Dockerfile.
+    Dockerfile,
+    /// The ignore file of the main context.
+    IgnoreFile,
 }

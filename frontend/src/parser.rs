@@ -25,7 +25,7 @@ mod word;
 
 use solver::Span;
 
-use crate::instruction::{Command, Dockerfile, Instruction, Warning};
+use crate::instruction::{Command, Dockerfile, Instruction, Text, Warning};
 pub use directive::syntax_directive;
 use line::Reader;
 pub use source::{SOURCE_LIMIT, decode};
@@ -79,17 +79,20 @@ pub fn parse(source: &str) -> Result<Dockerfile, Vec<SyntaxError>> {
         directives: top.directives,
         global_args: Vec::new(),
         stages: Vec::new(),
+        gaps: Vec::new(),
         warnings: Vec::new(),
     };
     let mut blank = true;
     let mut early = None;
     while let Some(line) = reader.line() {
         blank = false;
-        if line.gap {
+        if !line.gaps.is_empty() {
+            dockerfile.gaps.extend_from_slice(&line.gaps);
             dockerfile.warnings.push(Warning {
                 rule: "NoEmptyContinuation",
                 message: "Empty continuation line".to_owned(),
                 span: line.last,
+                text: Text::Dockerfile,
             });
         }
         match statement::read(&mut reader, line, escape, &mut dockerfile.warnings) {

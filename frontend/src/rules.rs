@@ -16,6 +16,11 @@ pub struct Rule {
     has_page: bool,
 }
 
+/// Begins the names of rules that the reference does not have.
+pub const OWN: &str = "rbuild/";
+/// All of these, where rules are named.
+pub const ALL_OWN: &str = "rbuild/all";
+
 impl Rule {
     const fn new(name: &'static str, meaning: &'static str) -> Self {
         Self {
@@ -26,10 +31,22 @@ impl Rule {
         }
     }
 
-    /// The page that explains it; none if there is none.
+    const fn own(name: &'static str, meaning: &'static str) -> Self {
+        Self {
+            has_page: false,
+            ..Self::new(name, meaning)
+        }
+    }
+
+    /// The reference's page that explains it; none if there is none.
     pub fn url(&self) -> Option<String> {
         self.has_page
             .then(|| format!("{PAGES}{}/", slug(self.name)))
+    }
+
+    /// Whether what it finds can be rewritten without changing what a build makes.
+    pub fn is_fixable(&self) -> bool {
+        crate::plan::FIXABLE.contains(&self.name)
     }
 
     /// The rule of a name.
@@ -125,6 +142,26 @@ pub const RULES: &[Rule] = &[
         "WorkdirRelativePath",
         "Relative workdir without an absolute workdir declared within the build can have unexpected results if the base image changes",
     ),
+    Rule::own(
+        "rbuild/ArgTooEarly",
+        "An ARG should not be declared above steps that do not use it: a new value runs them again",
+    ),
+    Rule::own(
+        "rbuild/CopyBeforeInstall",
+        "Dependencies should be installed before all files are copied, so that not every change installs them again",
+    ),
+    Rule::own(
+        "rbuild/LoneAptUpdate",
+        "Package lists should be updated by the RUN that installs from them",
+    ),
+    Rule::own(
+        "rbuild/NoIgnoreFile",
+        "A context with large or secret files should have a .dockerignore",
+    ),
+    Rule::own(
+        "rbuild/UselessIgnoreException",
+        "An exception in .dockerignore should let something in",
+    ),
 ];
 
 /// `JSONArgsRecommended` as `json-args-recommended`.
@@ -164,16 +201,24 @@ mod tests {
         let page = include_str!("../../docs/checks.md");
         let listed: Vec<&str> = page
             .lines()
-            .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+            .filter_map(|line| line.strip_prefix("| [`")?.split('`').next())
             .collect();
         let names: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
         assert_eq!(listed, names);
+        for rule in RULES {
+            let name = rule.name;
+            let fixed = if rule.is_fixable() { "yes" } else { "" };
+            let found = page.lines().any(|line| {
+                line.starts_with(&format!("| [`{name}`](checks/{name}.md) | "))
+                    && line.ends_with(&format!(" | {fixed} |"))
+            });
+            assert!(found, "{name} is listed otherwise");
+        }
         let code = include_str!("plan/checks/mod.rs");
         let constants = code.lines().filter(|line| line.contains(": &str = \""));
         let mut in_code: Vec<&str> = constants
             .filter_map(|line| line.split('"').nth(1))
             .collect();
-        in_code.push("NoEmptyContinuation");
         in_code.sort_unstable();
         assert_eq!(in_code, names);
     }

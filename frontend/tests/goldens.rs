@@ -71,7 +71,7 @@ fn tree(source: &str, dockerfile: &Dockerfile) -> String {
         out.option(1, "platform", stage.platform.as_ref());
         out.word(1, "base", &stage.base);
         if let Some(name) = &stage.name {
-            out.word(1, &format!("name {}", name.keyword), &name.word);
+            out.word(1, &format!("name {}", name.keyword.text), &name.word);
         }
         for instruction in &stage.instructions {
             out.instruction(1, instruction);

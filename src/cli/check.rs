@@ -39,6 +39,19 @@ pub struct CheckArgs {
     #[arg(long)]
     pub pull: bool,
 
+    /// Rewrite what can be rewritten without changing what a build makes; a Dockerfile from standard
+    /// input is written to standard output
+    #[arg(long)]
+    pub fix: bool,
+
+    /// With --fix: write nothing, print what would change as a unified diff
+    #[arg(long, requires = "fix")]
+    pub dry_run: bool,
+
+    /// The same as --fix --dry-run
+    #[arg(long)]
+    pub diff: bool,
+
     /// How findings are shown
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,

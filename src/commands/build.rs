@@ -45,7 +45,7 @@ pub fn run(args: &BuildArgs, home: &Home) -> anyhow::Result<u8> {
     }
     let mut request = Request::new(&args.plan)?;
     let (project, opened) = open(&place, args, &request, home)?;
-    request.plan.ignored = Some(project.ignore.clone());
+    project.describe(&mut request.plan);
     let call = if args.check { Call::CHECK } else { args.call };
     if call.method != Method::Build {
         return super::check::call(call, &request.plan, &project, args.plan.pull, home);
@@ -106,7 +106,7 @@ pub fn run(args: &BuildArgs, home: &Home) -> anyhow::Result<u8> {
     drop(log);
     if let Ok((built, _)) = &result {
         for warning in &built.plan.warnings {
-            let text = crate::report::warning(warning, &project.source);
+            let text = crate::report::warning(warning, project.source_of(warning.text));
             progress.note(text.trim_end());
         }
     }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::io::stdout;
 
+use frontend::ImageResolver;
 use frontend::plan::{ImageName, PlanRequest, ResolveError, ResolvedImage};
-use frontend::{Dockerfile, ImageResolver};
 use image::Platform;
 
 use crate::cli::call::{Call, Method};
@@ -16,9 +16,10 @@ use crate::pipeline::{fetching, parse, plan_failure};
 use crate::project::Project;
 use crate::project::fetch::Fetcher;
 use crate::project::place::Place;
-use crate::report::{Class, Failure, takes_colour};
+use crate::report::{Class, Failure, Source, takes_colour};
 use crate::request;
 
+mod fix;
 mod lists;
 
 /// Checks a Dockerfile.
@@ -29,7 +30,11 @@ pub fn run(args: &CheckArgs, home: &Home) -> anyhow::Result<u8> {
     let place = Place::of(&args.context, &args.build_args)?;
     let mut request = request::of_check(args)?;
     let project = open(&place, args, home)?;
-    request.ignored = Some(project.ignore.clone());
+    project.describe(&mut request);
+    request.own_rules = true;
+    if args.fix || args.diff {
+        return fix::run(args, &request, &project, &*resolver(home, args.pull));
+    }
     check(args.format, &request, &project, args.pull, home)
 }
 
@@ -97,48 +102,58 @@ fn check(
     pull: bool,
     home: &Home,
 ) -> anyhow::Result<u8> {
-    let source = &project.source;
-    let findings = match parse(source) {
-        Ok(dockerfile) => ask(&dockerfile, request, project, &*resolver(home, pull)),
-        Err(mut failure) => {
-            let further = std::mem::take(&mut failure.further);
-            Findings {
-                source,
-                warnings: Vec::new(),
-                errors: std::iter::once(failure).chain(further).collect(),
-            }
-        }
-    };
+    let images = resolver(home, pull);
+    let findings = found(&project.source, request, project, &*images);
     crate::output::print(&findings.render(format, takes_colour(&stdout())))?;
-    // As docker's: whatever was found.
-    Ok(if findings.is_empty() {
+    Ok(exit_code(&findings))
+}
+
+/// As docker's: whatever was found.
+fn exit_code(findings: &Findings<'_>) -> u8 {
+    if findings.is_empty() {
         0
     } else {
         Class::Refused.exit_code()
-    })
+    }
 }
 
-fn ask<'p>(
-    dockerfile: &Dockerfile,
+/// What the rules say of `source`, the project's Dockerfile or what may take its place, and what a
+/// build of it would fail of.
+fn found<'p>(
+    source: &'p Source,
     request: &PlanRequest,
     project: &'p Project,
     images: &dyn ImageResolver,
 ) -> Findings<'p> {
-    let source = &project.source;
-    let found = frontend::check(dockerfile, request, images);
-    let errors = found.errors.into_iter();
-    let failure = |error: frontend::PlanError| {
-        if error.is_violation {
-            // The warnings stand above it with their places.
-            return Failure::new(Class::Yours, error.message);
+    let (warnings, errors) = match parse(source) {
+        Ok(dockerfile) => {
+            let found = frontend::check(&dockerfile, request, images);
+            let errors = found.errors.into_iter();
+            (
+                found.warnings,
+                errors.map(|error| failure(error, source)).collect(),
+            )
         }
-        plan_failure(error, source)
+        Err(mut failure) => {
+            let further = std::mem::take(&mut failure.further);
+            let errors = std::iter::once(failure).chain(further);
+            (Vec::new(), errors.collect())
+        }
     };
     Findings {
         source,
-        warnings: found.warnings,
-        errors: errors.map(failure).collect(),
+        ignore: project.ignore_source.as_ref(),
+        warnings,
+        errors,
     }
+}
+
+fn failure(error: frontend::PlanError, source: &Source) -> Failure {
+    if error.is_violation {
+        // The warnings stand above it with their places.
+        return Failure::new(Class::Yours, error.message);
+    }
+    plan_failure(error, source)
 }
 
 /// Reads base images from the store and the registries; where there can be no store, none.

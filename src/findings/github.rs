@@ -1,14 +1,17 @@
 //! Workflow commands of GitHub Actions, which become annotations of a pull request.
 
+use std::ops::Range;
+
 use super::{Findings, lines};
+use crate::report::Source;
 
 pub(super) fn render(findings: &Findings<'_>) -> String {
-    let file = property(&findings.source.path);
     let mut text = String::new();
     let mut annotate =
-        |kind: &str, title: &str, place: Option<std::ops::Range<usize>>, message: &str| {
+        |kind: &str, title: &str, source: &Source, place: Option<Range<usize>>, message: &str| {
+            let file = property(&source.path);
             let place = place.map_or_else(String::new, |span| {
-                let lines = lines(&findings.source.text, &span);
+                let lines = lines(&source.text, &span);
                 format!(",line={},endLine={}", lines.start(), lines.end())
             });
             let (title, message) = (property(title), escaped(message));
@@ -20,13 +23,15 @@ pub(super) fn render(findings: &Findings<'_>) -> String {
         annotate(
             "warning",
             warning.rule,
+            findings.source_of(warning),
             Some(warning.span.into()),
             &warning.message,
         );
     }
     for error in &findings.errors {
         let place = error.frame.as_ref().map(|frame| frame.span.clone());
-        annotate("error", "build error", place, &error.title);
+        let title = "build error";
+        annotate("error", title, findings.source, place, &error.title);
     }
     text
 }

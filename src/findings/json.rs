@@ -20,17 +20,28 @@ pub(super) fn render(findings: &Findings<'_>) -> String {
             }
         }
         fields.insert("detail".to_owned(), json!(warning.message));
-        let ranges = ranges(&source.text, warning.span);
-        fields.insert("location".to_owned(), json!({ "ranges": ranges }));
+        let place = findings.source_of(warning);
+        let ranges = ranges(&place.text, warning.span);
+        let location = if std::ptr::eq(place, source) {
+            json!({ "ranges": ranges })
+        } else {
+            json!({ "sourceIndex": 1, "ranges": ranges })
+        };
+        fields.insert("location".to_owned(), location);
         Value::Object(fields)
     });
+    let mut sources = vec![json!({
+        "filename": source.path,
+        "language": "Dockerfile",
+        "data": source_base64(source),
+    })];
+    let mut about = findings.warnings.iter().map(|w| findings.source_of(w));
+    if let Some(ignore) = about.find(|about| !std::ptr::eq(*about, source)) {
+        sources.push(json!({ "filename": ignore.path, "data": source_base64(ignore) }));
+    }
     let mut all = json!({
         "warnings": warnings.collect::<Vec<_>>(),
-        "sources": [{
-            "filename": source.path,
-            "language": "Dockerfile",
-            "data": source_base64(source),
-        }],
+        "sources": sources,
     });
     // There is room for one; it is the one that a build would stop at.
     if let Some(error) = findings.errors.first() {

@@ -7,7 +7,7 @@ mod text;
 
 use std::ops::{Range, RangeInclusive};
 
-use frontend::instruction::Warning;
+use frontend::instruction::{Text, Warning};
 
 use crate::cli::check::Format;
 use crate::report::{Failure, Source};
@@ -18,16 +18,26 @@ pub use json::{ranges, source_base64};
 pub struct Findings<'a> {
     /// The file.
     pub source: &'a Source,
+    /// The ignore file, if there is one.
+    pub ignore: Option<&'a Source>,
     /// What the rules say.
     pub warnings: Vec<Warning>,
     /// What a build would fail of.
     pub errors: Vec<Failure>,
 }
 
-impl Findings<'_> {
+impl<'a> Findings<'a> {
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
         self.warnings.is_empty() && self.errors.is_empty()
+    }
+
+    /// The text that a warning is about.
+    fn source_of(&self, warning: &Warning) -> &'a Source {
+        match (warning.text, self.ignore) {
+            (Text::IgnoreFile, Some(ignore)) => ignore,
+            _ => self.source,
+        }
     }
 
     /// All of it, with a line end; `colour` matters to text alone.
@@ -69,17 +79,27 @@ mod tests {
             path: "dir/My: Dockerfile".to_owned(),
             text: TEXT.into(),
         };
+        let ignore = Source {
+            path: ".dockerignore".to_owned(),
+            text: "a\n!b\n".into(),
+        };
         let warning = |rule, message: &str, start, end| Warning {
             rule,
             message: message.to_owned(),
             span: solver::Span { start, end },
+            text: Text::Dockerfile,
         };
         let wrong = Failure::new(Class::Yours, "100% wrong\nreally").at(&source, 24..28, "");
         let findings = Findings {
             source: &source,
+            ignore: Some(&ignore),
             warnings: vec![
                 warning("StageNameCasing", "Stage name 'B'", 0, 11),
                 warning("UndefinedVar", "$X", 12, 24),
+                Warning {
+                    text: Text::IgnoreFile,
+                    ..warning("rbuild/UselessIgnoreException", "!b", 2, 4)
+                },
             ],
             errors: vec![wrong, Failure::new(Class::Yours, "placeless")],
         };
@@ -106,7 +126,8 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("My: Dockerfile:2:1"), "{text}");
-        assert!(text.ends_with("2 warnings and 2 errors\n"), "{text}");
+        assert!(text.contains(" .dockerignore:2:1"), "{text}");
+        assert!(text.ends_with("3 warnings and 2 errors\n"), "{text}");
     }
 
     #[test]
@@ -128,6 +149,10 @@ mod tests {
         let start = &value["buildError"]["location"]["ranges"][0]["start"];
         assert_eq!(start["line"], 5);
         assert_eq!(value["sources"][0]["filename"], "dir/My: Dockerfile");
+        assert_eq!(value["sources"][1]["filename"], ".dockerignore");
+        let place = &value["warnings"][2]["location"];
+        let line = json!({ "start": { "line": 2 }, "end": { "line": 2 } });
+        assert_eq!(*place, json!({ "sourceIndex": 1, "ranges": [line] }));
     }
 
     #[test]
@@ -136,6 +161,7 @@ mod tests {
             rendered(Format::Github),
             "::warning file=dir/My%3A Dockerfile,line=1,endLine=1,title=StageNameCasing::Stage name 'B'\n\
              ::warning file=dir/My%3A Dockerfile,line=2,endLine=4,title=UndefinedVar::$X\n\
+             ::warning file=.dockerignore,line=2,endLine=2,title=rbuild/UselessIgnoreException::!b\n\
              ::error file=dir/My%3A Dockerfile,line=5,endLine=5,title=build error::100%25 wrong%0Areally\n\
              ::error file=dir/My%3A Dockerfile,title=build error::placeless\n"
         );
@@ -151,14 +177,25 @@ mod tests {
             .iter()
             .filter_map(|rule| rule["id"].as_str())
             .collect();
-        assert_eq!(ids, ["StageNameCasing", "UndefinedVar", "build-error"]);
+        assert_eq!(
+            ids,
+            [
+                "StageNameCasing",
+                "UndefinedVar",
+                "rbuild/UselessIgnoreException",
+                "build-error"
+            ]
+        );
         let place = &run["results"][1]["locations"][0]["physicalLocation"];
         assert_eq!(place["artifactLocation"]["uri"], "dir/My%3A%20Dockerfile");
         assert_eq!(
             place["region"],
             json!({ "startLine": 2, "startColumn": 1, "endLine": 4, "endColumn": 2 })
         );
-        assert_eq!(run["results"][2]["level"], "error");
-        assert_eq!(run["results"].as_array().map(Vec::len), Some(4));
+        let place = &run["results"][2]["locations"][0]["physicalLocation"];
+        assert_eq!(place["artifactLocation"]["uri"], ".dockerignore");
+        assert_eq!(place["region"]["startLine"], 2);
+        assert_eq!(run["results"][3]["level"], "error");
+        assert_eq!(run["results"].as_array().map(Vec::len), Some(5));
     }
 }

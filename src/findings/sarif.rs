@@ -6,6 +6,7 @@ use frontend::rules::Rule;
 use serde_json::{Value, json};
 
 use super::{Findings, lines};
+use crate::report::Source;
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 
@@ -13,19 +14,21 @@ const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 const BUILD_ERROR: &str = "build-error";
 
 pub(super) fn render(findings: &Findings<'_>) -> String {
-    let text = &*findings.source.text;
-    let uri = uri(&findings.source.path);
     let mut rules: Vec<&str> = Vec::new();
     let mut results: Vec<Value> = Vec::new();
-    let mut add = |id: &'static str, level: &str, message: &str, place: Option<Range<usize>>| {
+    let mut add = |id: &'static str,
+                   level: &str,
+                   message: &str,
+                   source: &Source,
+                   place: Option<Range<usize>>| {
         let index = rules.iter().position(|known| *known == id);
         let index = index.unwrap_or_else(|| {
             rules.push(id);
             rules.len() - 1
         });
-        let mut location = json!({ "artifactLocation": { "uri": uri } });
+        let mut location = json!({ "artifactLocation": { "uri": uri(&source.path) } });
         if let Some(span) = place {
-            location["region"] = region(text, &span);
+            location["region"] = region(&source.text, &span);
         }
         results.push(json!({
             "ruleId": id,
@@ -40,12 +43,13 @@ pub(super) fn render(findings: &Findings<'_>) -> String {
             warning.rule,
             "warning",
             &warning.message,
+            findings.source_of(warning),
             Some(warning.span.into()),
         );
     }
     for error in &findings.errors {
         let place = error.frame.as_ref().map(|frame| frame.span.clone());
-        add(BUILD_ERROR, "error", &error.title, place);
+        add(BUILD_ERROR, "error", &error.title, findings.source, place);
     }
     let rules: Vec<Value> = rules.into_iter().map(rule).collect();
     let all = json!({

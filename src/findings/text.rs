@@ -6,7 +6,11 @@ use crate::report;
 pub(super) fn render(findings: &Findings<'_>, colour: bool) -> String {
     let mut text = String::new();
     for warning in &findings.warnings {
-        text.push_str(&report::render_warning(warning, findings.source, colour));
+        text.push_str(&report::render_warning(
+            warning,
+            findings.source_of(warning),
+            colour,
+        ));
     }
     for error in &findings.errors {
         text.push_str(&report::render(error, colour));

@@ -114,6 +114,7 @@ impl Fetcher<'_> {
                 _keeper: self.executor,
             })),
             ignore: IgnoreRules::default(),
+            ignore_source: None,
         })
     }
 

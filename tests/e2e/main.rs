@@ -16,6 +16,7 @@ mod deltas;
 mod disks;
 mod errors;
 mod files;
+mod fix;
 mod graph;
 mod identity;
 mod images;

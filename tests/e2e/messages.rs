@@ -1,9 +1,9 @@
 //! What is said of everything that can be wrong with a Dockerfile: the frame, the text and the
 //! suggestion, as they are printed.
 //!
-//! `tests/messages/*` hold cases: a line `== what is wrong`, perhaps a line `$ flags`, a line
-//! `+ NAME TEXT` for each file of the context, the Dockerfile, a line `--`, and what rbuild says
-//! but for the path of a log. `UPDATE_GOLDENS=1` writes what it says now; read
+//! `tests/messages/*` hold cases: a line `== what is wrong`, perhaps a line `$ flags` (which begins
+//! with `check` where no build is meant, but a check), a line `+ NAME TEXT` for each file of the context
+//! (`\n` ends a line in it), the Dockerfile, a line `--`, and what rbuild says but for the path of a log. `UPDATE_GOLDENS=1` writes what it says now; read
 //! the difference before it is committed.
 
 use std::fmt::Write as _;
@@ -70,10 +70,16 @@ fn every_message_is_as_it_is_written() {
         for case in read(&std::fs::read_to_string(&file).unwrap()) {
             place.write("Dockerfile", &case.dockerfile);
             for (name, text) in &case.files {
-                place.write(name, &format!("{text}\n"));
+                place.write(name, &format!("{}\n", text.replace("\\n", "\n")));
             }
-            let mut arguments = vec!["build", "--progress=quiet"];
-            arguments.extend(case.flags.iter().map(String::as_str));
+            let mut flags = case.flags.iter().map(String::as_str).peekable();
+            let is_check = flags.next_if_eq(&"check").is_some();
+            let mut arguments = if is_check {
+                vec!["check"]
+            } else {
+                vec!["build", "--progress=quiet"]
+            };
+            arguments.extend(flags);
             arguments.push(".");
             let mut command = place.command(&arguments);
             command.current_dir(place.project()).env("COLUMNS", "120");
@@ -86,7 +92,13 @@ fn every_message_is_as_it_is_written() {
             for (name, _) in &case.files {
                 std::fs::remove_file(place.project().join(name)).unwrap();
             }
-            let said = String::from_utf8_lossy(&output.stderr);
+            // A check's findings are its result.
+            let said = if is_check {
+                output.stdout
+            } else {
+                output.stderr
+            };
+            let said = String::from_utf8_lossy(&said);
             let lines = said.lines().filter(|line| !line.contains("whole log: "));
             let said = lines.collect::<Vec<_>>().join("\n");
             let said = said.trim_end_matches('\n');

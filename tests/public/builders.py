@@ -117,7 +117,7 @@ class Rbuild:
             raise SystemExit("rbuild cannot load stand-ins: " + err)
 
     def lint(self, store, staged):
-        status, out, err = self.ask(store, staged, ["check", "--format", "json"])
+        status, out, err = self.ask(store, staged, ["build", "--call=check,format=json", *ALLOW])
         try:
             found = json.loads(out)
         except ValueError:

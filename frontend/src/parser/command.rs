@@ -47,7 +47,7 @@ pub(super) fn from(parts: &Parts) -> Result<Stage, SyntaxError> {
 fn stage_name(parts: &Parts, keyword: &str, name: &str) -> Result<StageName, SyntaxError> {
     let stage = StageName {
         word: parts.line.word(name),
-        keyword: keyword.to_owned(),
+        keyword: parts.line.word(keyword),
     };
     let lower = stage.lower();
     let valid = lower.starts_with(|c: char| c.is_ascii_lowercase())

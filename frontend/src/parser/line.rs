@@ -22,8 +22,8 @@ pub(super) struct Line<'s> {
     pub comments: Vec<Word>,
     /// The last physical line.
     pub last: Span,
-    /// Whether a blank line stood inside a continuation.
-    pub gap: bool,
+    /// Blank lines inside a continuation, each with its line end.
+    pub gaps: Vec<Span>,
     /// Whether one of its lines was too long: the error is written down, the rest would be noise.
     pub broken: bool,
     first: Piece,
@@ -145,7 +145,7 @@ impl<'s> Reader<'s> {
                 text: Cow::Borrowed(kept),
                 comments: std::mem::take(&mut self.comments),
                 last: self.span(physical.start, physical.end),
-                gap: false,
+                gaps: Vec::new(),
                 broken: physical.too_long,
                 first: Piece {
                     logical: 0,
@@ -209,7 +209,7 @@ impl<'s> Reader<'s> {
                 continue;
             }
             if trimmed.is_empty() {
-                line.gap = true;
+                line.gaps.push(self.span(physical.start, self.at));
                 continue;
             }
             let (kept, open) = self.take_continuation(part);
@@ -335,7 +335,8 @@ mod tests {
         let mut reader = Reader::new(source, 0, '\\', None);
         let line = reader.line().unwrap();
         assert_eq!(line.text, "RUN one   twothree");
-        assert!(line.gap);
+        let gap = line.gaps[0];
+        assert_eq!((line.gaps.len(), &source[gap.start..gap.end]), (1, "\n"));
         for word in ["RUN", "one", "two", "three"] {
             let at = line.text.find(word).unwrap();
             let span = line.place(&line.text[at..at + word.len()]);

@@ -6,7 +6,7 @@ use super::flag::{self, Flag, Flags, Kind};
 use super::json::{self, Array};
 use super::line::{Line, Reader};
 use super::{SyntaxError, command, copy, healthcheck, heredoc, suggest, word};
-use crate::instruction::{Command, Heredoc, Instruction, Stage, Warning, Word};
+use crate::instruction::{Command, Heredoc, Instruction, Stage, Text, Warning, Word};
 
 /// What a line says.
 pub(super) enum Statement {
@@ -122,6 +122,7 @@ impl<'l, 's> Parts<'l, 's> {
                 rule: "IgnoredFlag",
                 message: format!("{} has no effect on this {}", flag.raw, self.keyword),
                 span: self.line.place(flag.raw),
+                text: Text::Dockerfile,
             });
         }
     }

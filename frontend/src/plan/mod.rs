@@ -44,7 +44,7 @@ mod state;
 mod survey;
 mod syntax;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod work;
 
 use std::sync::Arc;
@@ -52,13 +52,15 @@ use std::sync::Arc;
 use image::{ImageConfig, Platform};
 use solver::{Graph, VertexId};
 
+pub(crate) use checks::fix::FIXABLE;
+pub use checks::fix::{Edit, apply, edits};
 pub use error::PlanError;
 pub(crate) use gotext::quoted;
 pub use images::{ImageName, ImageResolver, ResolveError, ResolvedImage};
 pub use lower::MAIN_CONTEXT;
 pub use remote::remote_context;
-pub use request::{NamedContext, PlanRequest};
-pub use survey::{Findings, check, outline};
+pub use request::{ContextFiles, NamedContext, PlanRequest};
+pub use survey::{Findings, check, is_same_build, outline};
 
 use contexts::Contexts;
 use images::Images;
@@ -143,7 +145,7 @@ pub fn plan(
         targets.push(target);
         warnings.extend(new);
     }
-    warnings.sort_by_key(|warning| (warning.span.start, warning.span.end));
+    warnings.sort_by_key(|warning| (warning.text, warning.span.start, warning.span.end));
     warnings.dedup();
     Ok(BuildPlan {
         graph,
@@ -206,7 +208,9 @@ fn lower_target(scope: &Scope<'_>) -> Result<Lowered, PlanError> {
     let target = table.target(scope.request.target.as_deref())?;
     let grounds = resolve::resolve(scope, &mut table, target)?;
     let needed = grounds.needed.clone();
+    checks::own::stages(scope, &needed);
     let (graph, state) = Lowering::new(scope, table, grounds).run(target)?;
+    checks::own::files(scope, &graph);
     Ok(Lowered {
         graph,
         state,

@@ -1,6 +1,8 @@
 //! What the user asked for.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
 
 use image::Platform;
 use solver::op::NetworkMode;
@@ -39,8 +41,24 @@ pub struct PlanRequest {
     pub allow_insecure: bool,
     /// Files that the ignore file hides, for the CopyIgnoredFile check; none when unknown.
     pub ignored: Option<crate::ignore::IgnoreRules>,
+    /// The files of the main context, if there is no ignore file that could hide any; none when
+    /// there is one, or when the context is no directory.
+    pub unguarded: Option<Arc<dyn ContextFiles>>,
+    /// Whether the rules of rbuild's own are asked too. Otherwise those are that the Dockerfile's
+    /// `# check=experimental=` names.
+    pub own_rules: bool,
     /// The time of this build, RFC 3339, for configuration and history; SOURCE_DATE_EPOCH wins.
     pub now: String,
+}
+
+/// Lists the files of a context: all that rules know of a file system.
+pub trait ContextFiles: Debug + Send + Sync {
+    /// Tells `visit` of every regular file that can be found: its path, relative and
+    /// `/`-separated, and how many bytes it has.
+    fn visit(&self, visit: &mut dyn FnMut(&[u8], u64));
+
+    /// The first bytes of a file, some hundreds; none if it cannot be read.
+    fn head(&self, path: &str) -> Vec<u8>;
 }
 
 /// What a `--build-context` name stands for.

@@ -90,7 +90,11 @@ impl<'a> Scope<'a> {
             })
         };
         let epoch = args::epoch(&mut build_args, &mut global, time_of)?;
-        let checks = Checks::new(dockerfile, build_args.get("BUILDKIT_DOCKERFILE_CHECK"))?;
+        let checks = Checks::new(
+            dockerfile,
+            request,
+            build_args.get("BUILDKIT_DOCKERFILE_CHECK"),
+        )?;
         Ok(Self {
             dockerfile,
             request,

@@ -96,6 +96,34 @@ pub fn check(
     })
 }
 
+/// Whether two files are one to every build of this request: the same steps with the same names and
+/// keys in all stages, the same configuration and history; or the same that is wrong.
+pub fn is_same_build(
+    one: &Dockerfile,
+    other: &Dockerfile,
+    request: &PlanRequest,
+    images: &dyn ImageResolver,
+) -> bool {
+    let lowered = |dockerfile: &Dockerfile| {
+        // With a target named so there is nothing but that stage.
+        let all_stages = request.target.as_deref().is_none_or(str::is_empty);
+        let looked = look(dockerfile, request, images, all_stages, |scope, result| {
+            let (graph, state) = result.map(|lowered| (lowered.graph, lowered.state))?;
+            let steps: Vec<_> = graph
+                .iter()
+                .map(|(id, vertex)| (id, vertex.meta.name.clone()))
+                .collect();
+            Ok((steps, super::finish(scope, state).config))
+        });
+        looked.and_then(|result: Result<_, PlanError>| result)
+    };
+    match (lowered(one), lowered(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        (Err(one), Err(other)) => one.message == other.message,
+        _ => false,
+    }
+}
+
 /// The parameters of the request's target.
 ///
 /// # Errors
@@ -107,7 +135,12 @@ pub fn outline(
     images: &dyn ImageResolver,
 ) -> Result<Outline, PlanError> {
     look(dockerfile, request, images, false, |scope, result| {
-        let (graph, needed, target) = result?;
+        let super::Lowered {
+            graph,
+            needed,
+            target,
+            ..
+        } = result?;
         let stages = dockerfile.stages.iter().zip(&needed);
         let stages: Vec<&Stage> = stages
             .filter_map(|(s, needed)| needed.then_some(s))
@@ -128,16 +161,13 @@ pub fn outline(
     })?
 }
 
-/// A lowered file: its graph, which stages were needed, and which was the target.
-type Lowered = (Graph, Vec<bool>, usize);
-
 /// Lowers for one platform and hands over what was noted meanwhile.
 fn look<T>(
     dockerfile: &Dockerfile,
     request: &PlanRequest,
     images: &dyn ImageResolver,
     all_stages: bool,
-    then: impl FnOnce(&Scope<'_>, Result<Lowered, PlanError>) -> T,
+    then: impl FnOnce(&Scope<'_>, Result<super::Lowered, PlanError>) -> T,
 ) -> Result<T, PlanError> {
     super::check_syntax(dockerfile, request)?;
     if dockerfile.stages.is_empty() {
@@ -151,8 +181,7 @@ fn look<T>(
         all_stages,
         ..Survey::default()
     });
-    let result =
-        super::lower_target(&scope).map(|lowered| (lowered.graph, lowered.needed, lowered.target));
+    let result = super::lower_target(&scope);
     Ok(then(&scope, result))
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use crate::instruction::Word;
+use crate::rules::{ALL_OWN, OWN};
 
 /// Some rules, or all.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,11 +26,27 @@ impl Rules {
     }
 
     fn has(&self, rule: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Some(names) => names.contains(rule),
-        }
+        matches!(self, Self::All) || self.names(rule)
     }
+
+    /// Whether the rule itself is named, or that all of rbuild's own are meant.
+    fn names(&self, rule: &str) -> bool {
+        let Self::Some(names) = self else {
+            return false;
+        };
+        names.contains(rule) || rule.starts_with(OWN) && names.contains(ALL_OWN)
+    }
+}
+
+/// When a rule is asked if nobody says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum When {
+    /// Always.
+    Always,
+    /// If `experimental=` names it, or `all`.
+    Experimental,
+    /// If `experimental=` names it; `all` are those of the reference.
+    Named,
 }
 
 /// Which rules are asked.
@@ -73,8 +90,16 @@ impl Config {
         self.error
     }
 
+    /// Whether a rule of rbuild's own may be asked anywhere.
+    pub(super) fn names_own(&self) -> bool {
+        match &self.experimental {
+            Rules::All => false,
+            Rules::Some(names) => names.iter().any(|name| name.starts_with(OWN)),
+        }
+    }
+
     /// Whether `rule` is asked at an instruction with `comments` above it.
-    pub(super) fn wants(&self, rule: &str, experimental: bool, comments: &[Word]) -> bool {
+    pub(super) fn wants(&self, rule: &str, when: When, comments: &[Word]) -> bool {
         let local = comments.iter().find_map(|comment| {
             let text = comment.text.trim_start_matches('#').trim();
             let (key, value) = text.split_once('=')?;
@@ -86,10 +111,15 @@ impl Config {
         });
         let configs = [Some(self), local.as_ref().and_then(Option::as_ref)];
         let mut configs = configs.into_iter().flatten();
-        if experimental {
-            configs.any(|config| config.experimental.has(rule))
-        } else {
-            !configs.any(|config| config.skip.has(rule))
+        match when {
+            When::Always => !configs.any(|config| config.skip.has(rule)),
+            When::Experimental => configs.any(|config| config.experimental.has(rule)),
+            When::Named => {
+                configs
+                    .clone()
+                    .any(|config| config.experimental.names(rule))
+                    && !configs.any(|config| config.skip.has(rule))
+            }
         }
     }
 }
@@ -109,14 +139,18 @@ mod tests {
     fn options_are_read() {
         let config = Config::parse("skip=A, B;error=true").unwrap();
         assert!(config.is_error());
-        assert!(!config.wants("A", false, &[]) && !config.wants("B", false, &[]));
-        assert!(config.wants("C", false, &[]));
-        assert!(!config.wants("C", true, &[]));
-        assert!(!Config::parse("skip=all").unwrap().wants("X", false, &[]));
+        assert!(!config.wants("A", When::Always, &[]) && !config.wants("B", When::Always, &[]));
+        assert!(config.wants("C", When::Always, &[]));
+        assert!(!config.wants("C", When::Experimental, &[]));
+        assert!(
+            !Config::parse("skip=all")
+                .unwrap()
+                .wants("X", When::Always, &[])
+        );
         assert!(
             Config::parse("experimental=all")
                 .unwrap()
-                .wants("X", true, &[])
+                .wants("X", When::Experimental, &[])
         );
         for wrong in ["skip", "nope=1", "error=maybe"] {
             assert!(Config::parse(wrong).is_err(), "{wrong}");
@@ -128,11 +162,32 @@ mod tests {
         let config = Config::parse("").unwrap();
         assert!(!config.wants(
             "A",
-            false,
+            When::Always,
             &[comment("words"), comment("check=skip=A,B why")]
         ));
-        assert!(!config.wants("A", false, &[comment("# check=skip=all")]));
-        assert!(config.wants("A", false, &[comment("check=skip=B")]));
-        assert!(config.wants("A", false, &[comment("check=nonsense")]));
+        assert!(!config.wants("A", When::Always, &[comment("# check=skip=all")]));
+        assert!(config.wants("A", When::Always, &[comment("check=skip=B")]));
+        assert!(config.wants("A", When::Always, &[comment("check=nonsense")]));
+    }
+
+    #[test]
+    fn own_rules_have_names_of_their_own() {
+        let wants = |text: &str, rule, when| Config::parse(text).unwrap().wants(rule, when, &[]);
+        for (text, named, always) in [
+            ("", false, true),
+            ("experimental=all", false, true),
+            ("experimental=rbuild/X", true, true),
+            ("experimental=rbuild/all", true, true),
+            ("experimental=rbuild/all;skip=rbuild/X", false, false),
+            ("skip=rbuild/all", false, false),
+            ("skip=all", false, false),
+            ("skip=X", false, true),
+        ] {
+            assert_eq!(wants(text, "rbuild/X", When::Named), named, "{text}");
+            assert_eq!(wants(text, "rbuild/X", When::Always), always, "{text}");
+        }
+        assert!(wants("skip=rbuild/all", "X", When::Always));
+        assert!(Config::parse("experimental=rbuild/X").unwrap().names_own());
+        assert!(!Config::parse("experimental=all").unwrap().names_own());
     }
 }

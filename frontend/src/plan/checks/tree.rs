@@ -47,8 +47,8 @@ fn names(scope: &Scope<'_>, stages: &[Stage]) {
             );
         }
         let fits = match case_of(&stage.keyword) {
-            Some(Case::Lower) => name.keyword.to_lowercase() == name.keyword,
-            Some(Case::Upper) => name.keyword.to_uppercase() == name.keyword,
+            Some(Case::Lower) => name.keyword.text.to_lowercase() == name.keyword.text,
+            Some(Case::Upper) => name.keyword.text.to_uppercase() == name.keyword.text,
             None => true,
         };
         if !fits {
@@ -56,7 +56,7 @@ fn names(scope: &Scope<'_>, stages: &[Stage]) {
                 rule::FROM_AS_CASING,
                 format!(
                     "'{}' and '{}' keywords' casing do not match",
-                    name.keyword, stage.keyword
+                    name.keyword.text, stage.keyword
                 ),
             );
         }
@@ -79,13 +79,25 @@ fn names(scope: &Scope<'_>, stages: &[Stage]) {
     }
 }
 
+/// How keywords are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Case {
+pub(super) enum Case {
     Lower,
     Upper,
 }
 
-fn case_of(keyword: &str) -> Option<Case> {
+impl Case {
+    /// A keyword, so written.
+    pub(super) fn of(self, keyword: &str) -> String {
+        match self {
+            Self::Lower => keyword.to_lowercase(),
+            Self::Upper => keyword.to_uppercase(),
+        }
+    }
+}
+
+/// How a keyword is written; none if it is neither.
+pub(super) fn case_of(keyword: &str) -> Option<Case> {
     let has = |case: fn(&u8) -> bool| keyword.as_bytes().iter().any(case);
     match (has(u8::is_ascii_lowercase), has(u8::is_ascii_uppercase)) {
         (_, false) => Some(Case::Lower),
@@ -94,30 +106,40 @@ fn case_of(keyword: &str) -> Option<Case> {
     }
 }
 
-fn casing(scope: &Scope<'_>, stages: &[Stage]) {
-    let keywords = || {
-        stages.iter().flat_map(|stage| {
-            let from = (
-                stage.keyword.as_str(),
-                stage.span,
-                stage.comments.as_slice(),
-            );
-            let rest = stage.instructions.iter();
-            std::iter::once(from)
-                .chain(rest.map(|i| (i.keyword.as_str(), i.span, i.comments.as_slice())))
-        })
-    };
+/// Each keyword with its instruction's place and comments.
+fn keywords(stages: &[Stage]) -> impl Iterator<Item = (&str, Span, &[Word])> {
+    stages.iter().flat_map(|stage| {
+        let from = (
+            stage.keyword.as_str(),
+            stage.span,
+            stage.comments.as_slice(),
+        );
+        let rest = stage.instructions.iter();
+        std::iter::once(from)
+            .chain(rest.map(|i| (i.keyword.as_str(), i.span, i.comments.as_slice())))
+    })
+}
+
+/// How most keywords are written.
+pub(super) fn majority(stages: &[Stage]) -> Case {
     let count = |case| {
-        keywords()
-            .filter(|(k, ..)| case_of(k) == Some(case))
-            .count()
+        let cases = keywords(stages).map(|(keyword, ..)| case_of(keyword));
+        cases.filter(|found| *found == Some(case)).count()
     };
-    let (wanted, name) = if count(Case::Lower) > count(Case::Upper) {
-        (Case::Lower, "lowercase")
+    if count(Case::Lower) > count(Case::Upper) {
+        Case::Lower
     } else {
-        (Case::Upper, "uppercase")
+        Case::Upper
+    }
+}
+
+fn casing(scope: &Scope<'_>, stages: &[Stage]) {
+    let wanted = majority(stages);
+    let name = match wanted {
+        Case::Lower => "lowercase",
+        Case::Upper => "uppercase",
     };
-    for (keyword, span, comments) in keywords() {
+    for (keyword, span, comments) in keywords(stages) {
         if case_of(keyword) != Some(wanted) {
             let message = format!(
                 "Command '{keyword}' should match the case of the command majority ({name})"
