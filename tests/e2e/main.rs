@@ -18,6 +18,7 @@ mod errors;
 mod files;
 mod fix;
 mod graph;
+mod guide;
 mod identity;
 mod images;
 // the registers of a call are those of this machine

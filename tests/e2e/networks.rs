@@ -1,27 +1,20 @@
 //! Networks of containers, through the binary: names, published ports, ways in and out, and that
-//! nothing stays. Only root has bridges.
+//! nothing stays. Only root has bridges; others have published ports and a way out.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
 
-use crate::place::{BASE, PATIENCE, Place};
+use crate::place::{BASE, Cleared, PATIENCE, Place, doctor, has_networks};
 
 /// A place of root's; none, loudly, for anybody else and where there are no bridges.
 fn place() -> Option<Place> {
     let place = Place::with_base()?;
-    let probe = place.rbuild(&["doctor", "--format=json"]).ok();
-    let can: serde_json::Value = serde_json::from_str(&probe.out).unwrap();
-    let networks = can["findings"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .any(|finding| finding["what"] == "networks" && finding["good"] == true);
-    if can["tier"] == "root" && networks {
-        return Some(place);
+    if doctor(&place)["tier"] != "root" {
+        eprintln!("SKIPPED: only root can have bridges");
+        return None;
     }
-    eprintln!("SKIPPED: this machine gives no bridges: {}", probe.out);
-    None
+    has_networks(&place).then_some(place)
 }
 
 /// Removes what a test started, whatever became of it.
@@ -219,4 +212,69 @@ fn monitors(id: &str) -> Vec<String> {
         .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
         .filter(|pid| is_monitor(pid))
         .collect()
+}
+
+/// A server at port 80 of a container.
+const SERVE: &str = "echo page > /tmp/index.html; exec busybox httpd -f -h /tmp";
+
+#[test]
+fn an_ordinary_users_container_is_reached_by_its_published_ports() {
+    let Some(place) = Place::with_base().map(Cleared) else {
+        return;
+    };
+    if doctor(&place)["tier"] == "root" {
+        eprintln!("SKIPPED: root has bridges");
+        return;
+    }
+    let run = |name: &str, port: &str| {
+        let words = [
+            "run", "-d", "--name", name, "-p", port, BASE, "sh", "-c", SERVE,
+        ];
+        place.rbuild(&words)
+    };
+    if !has_networks(&place) {
+        run("web", "127.0.0.1::80").fails(125, "use --network host or none");
+        return;
+    }
+    run("web", "127.0.0.1::80").ok();
+    let port = place.rbuild(&["port", "web", "80"]).ok().out;
+    assert!(get(port.trim()).ends_with("page\n"));
+    let taken = format!("{}:80", port.trim());
+    run("other", &taken).fails(125, "already");
+    place.rbuild(&["rm", "-f", "other"]).ok();
+    let inside = place.rbuild(&["exec", "web", "ip", "-4", "addr", "show", "eth0"]);
+    assert!(inside.ok().out.contains("inet "));
+    let ways = place.rbuild(&["exec", "web", "ip", "route"]).ok().out;
+    assert!(ways.contains("default via"), "{ways}");
+    // nobody answers in the name of the host's loopback
+    let gateway = ways.split_whitespace().nth(2).unwrap_or_default();
+    let served = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = served.local_addr().unwrap().port().to_string();
+    let asked = [
+        "exec", "web", "busybox", "nc", "-w", "2", gateway, &host, "-e", "true",
+    ];
+    assert_ne!(place.rbuild(&asked).code, 0);
+    place.rbuild(&["network", "create", "net"]).ok();
+    place
+        .rbuild(&["run", "--rm", "--network", "net", BASE, "true"])
+        .fails(125, "root");
+    place.rbuild(&["rm", "-f", "web"]).ok();
+    // free for the next, whoever it is
+    run("again", &taken).ok();
+    assert!(get(port.trim()).ends_with("page\n"));
+    let id = place
+        .rbuild(&["inspect", "-f", "{{.Id}}", "again"])
+        .ok()
+        .out;
+    for pid in monitors(id.trim()) {
+        let _ = std::process::Command::new("kill")
+            .args(["-KILL", &pid])
+            .status();
+    }
+    // nor does a killed monitor leave somebody who listens
+    let start = Instant::now();
+    while let Err(error) = std::net::TcpListener::bind(port.trim()) {
+        assert!(start.elapsed() < PATIENCE, "{error}");
+        std::thread::yield_now();
+    }
 }

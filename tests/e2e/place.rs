@@ -272,6 +272,24 @@ impl Place {
     }
 }
 
+/// What `doctor` says of the place's machine.
+pub fn doctor(place: &Place) -> serde_json::Value {
+    let probe = place.rbuild(&["doctor", "--format=json"]).ok();
+    serde_json::from_str(&probe.out).unwrap()
+}
+
+/// Whether containers get networks of their own; says so loudly when not.
+pub fn has_networks(place: &Place) -> bool {
+    let can = doctor(place);
+    let found = can["findings"].as_array().into_iter().flatten();
+    let networks = { found }.find(|finding| finding["what"] == "networks");
+    let good = networks.is_some_and(|finding| finding["good"] == true);
+    if !good {
+        eprintln!("SKIPPED: no network of one's own: {networks:?}");
+    }
+    good
+}
+
 /// The program under test.
 pub fn binary() -> PathBuf {
     std::env::var_os("RBUILD_TEST_BINARY").map_or_else(
