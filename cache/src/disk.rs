@@ -1,21 +1,22 @@
-//! System calls on trees of files, by directory descriptor: names, opening beneath a directory,
-//! digests of contents ([`digest`]). Knows no layers and no contexts; never follows a link.
+//! System calls on trees of files, by directory descriptor: names ([`names`]), opening beneath a
+//! directory, digests of contents ([`digest`]). Knows no layers and no contexts; never follows a link.
 
 mod digest;
+mod names;
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::fs::File;
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, Stat};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Stat, Timespec};
 use rustix::io::Errno;
 
 use crate::layer::Timestamp;
 pub(crate) use digest::{ReadFile, digest, digest_keeping};
+pub(crate) use names::Names;
 
 /// A directory that is opened when it is first needed, and then kept open.
 #[derive(Debug)]
@@ -91,10 +92,40 @@ pub(crate) fn open_dir(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> 
     Ok(rustix::fs::openat(dir, name, flags, Mode::empty())?)
 }
 
+/// The clock of a file system: a file without a name, whose times are set to now and read.
+#[derive(Debug)]
+pub(crate) struct Clock(OwnedFd);
+
+impl Clock {
+    /// That of the one that the directory `dir` is on.
+    pub fn of(dir: &Path) -> io::Result<Self> {
+        Ok(Self(nameless(dir)?))
+    }
+
+    /// The time that a file made now would have.
+    pub fn now(&self) -> io::Result<Timestamp> {
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: rustix::fs::UTIME_NOW,
+        };
+        let times = rustix::fs::Timestamps {
+            last_access: now,
+            last_modification: now,
+        };
+        rustix::fs::futimens(&self.0, &times)?;
+        Ok(mtime(&rustix::fs::fstat(&self.0)?))
+    }
+}
+
 /// The time of a file that is made now in the directory `dir`, by the clock of its file system.
 pub(crate) fn now(dir: &Path) -> io::Result<Timestamp> {
+    Ok(mtime(&rustix::fs::fstat(nameless(dir)?)?))
+}
+
+/// A file in the directory `dir` that has no name and goes when it is closed.
+fn nameless(dir: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    let file = match rustix::fs::open(dir, flags, Mode::RUSR) {
+    match rustix::fs::open(dir, flags, Mode::RUSR) {
         Err(Errno::NOTSUP | Errno::ISDIR | Errno::INVAL) => {
             let path = dir.join(format!(".now-{}", std::process::id()));
             let file = rustix::fs::open(
@@ -103,26 +134,10 @@ pub(crate) fn now(dir: &Path) -> io::Result<Timestamp> {
                 Mode::RUSR,
             )?;
             rustix::fs::unlink(&path)?;
-            file
+            Ok(file)
         }
-        file => file?,
-    };
-    Ok(mtime(&rustix::fs::fstat(file)?))
-}
-
-/// The names in an open directory, without `.` and `..`, in no order, with what the directory
-/// says they are.
-pub(crate) fn names(dir: BorrowedFd<'_>) -> io::Result<Vec<(CString, FileType)>> {
-    let mut buffer = [MaybeUninit::<u8>::uninit(); 16 << 10];
-    let mut entries = RawDir::new(dir, &mut buffer);
-    let mut names = Vec::new();
-    while let Some(entry) = entries.next() {
-        let entry = entry?;
-        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            names.push((entry.file_name().to_owned(), entry.file_type()));
-        }
+        file => Ok(file?),
     }
-    Ok(names)
 }
 
 /// lstat(2) of `name` in `dir`.
@@ -202,7 +217,7 @@ mod tests {
         rustix::fs::mknodat(
             rustix::fs::CWD,
             dir.path().join("p"),
-            FileType::Fifo,
+            rustix::fs::FileType::Fifo,
             Mode::RWXU,
             0,
         )
@@ -217,6 +232,25 @@ mod tests {
             );
         }
         assert!(root.open_file(b"p").is_ok());
+    }
+
+    #[test]
+    fn a_clock_says_what_a_new_file_would() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Clock::of(dir.path()).unwrap();
+        for _ in 0..1000 {
+            let before = clock.now().unwrap();
+            std::fs::write(dir.path().join("f"), "x").unwrap();
+            let made = mtime(&rustix::fs::stat(dir.path().join("f")).unwrap());
+            let anew = now(dir.path()).unwrap();
+            let after = clock.now().unwrap();
+            assert!(
+                before <= made && made <= after && before <= anew && anew <= after,
+                "{before:?} {made:?} {anew:?} {after:?}"
+            );
+            std::fs::remove_file(dir.path().join("f")).unwrap();
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 use std::fs::{File, OpenOptions};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::sync::OnceLock;
 
 use solver::traits::Claim;
 use solver::{CacheKey, VertexId};
@@ -92,8 +93,7 @@ fn bits(key: &CacheKey) -> u64 {
 /// `<key> <pid> <start> <build> <vertex> <purpose>` and a line end, filled up with zeros. Without a
 /// log, build and vertex are `-`.
 fn description(key: &CacheKey, purpose: Purpose<'_>) -> Vec<u8> {
-    let pid = std::process::id();
-    let start = Process::of(pid).map_or(0, |process| process.start);
+    let (pid, start) = myself();
     let log = match purpose.log {
         Some((build, vertex)) => format!("{build} {}", &vertex.hex()[..VERTEX_DIGITS]),
         None => "- -".to_owned(),
@@ -109,6 +109,15 @@ fn description(key: &CacheKey, purpose: Purpose<'_>) -> Vec<u8> {
     let mut bytes = format!("{head}{line}\n").into_bytes();
     bytes.resize(SLOT as usize, 0);
     bytes
+}
+
+/// This process's number, and when it started. Asked for once: it does not fork.
+fn myself() -> (u32, u64) {
+    static MYSELF: OnceLock<(u32, u64)> = OnceLock::new();
+    *MYSELF.get_or_init(|| {
+        let pid = std::process::id();
+        (pid, Process::of(pid).map_or(0, |process| process.start))
+    })
 }
 
 /// Who has a lease.

@@ -39,12 +39,17 @@ pub enum FileChangeKind {
 type Fingerprint = (u32, u32);
 
 impl Store {
+    /// Whether the names behind a selection's digest are kept.
+    pub fn has_listing(&self, digest: &TreeDigest) -> bool {
+        self.listing(digest).exists()
+    }
+
     /// Keeps the names behind a selection's digest, unless they are kept already.
     pub fn keep_listing(&self, selected: &Selected) -> Result<(), StoreError> {
-        let path = self.listing(&selected.digest);
-        if path.exists() {
+        if self.has_listing(&selected.digest) {
             return Ok(());
         }
+        let path = self.listing(&selected.digest);
         let entries = selected.roots.iter().flat_map(|root| &root.entries);
         let mut files: Vec<(&[u8], Fingerprint)> = entries
             .map(|entry| (entry.source.as_slice(), fingerprint(&entry.entry)))

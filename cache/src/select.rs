@@ -5,11 +5,10 @@
 //! files go is not known here.
 
 mod choose;
+mod root;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tree;
-
-use std::collections::HashMap;
 
 use solver::digest::Encoder;
 use solver::pattern::{Pattern, PatternError, PatternList};
@@ -18,11 +17,11 @@ use solver::{Selector, TreeDigest};
 
 use crate::context::{Context, ContextError};
 use crate::layer::entry::{is_within, path_cmp, split};
-use crate::layer::{Entry, Kind, LayerError};
+use crate::layer::{Entry, LayerError};
 use crate::snapshot::View;
 use crate::snapshot::resolve::resolve;
-use choose::choose;
-use tree::{Inode, Tree, shown};
+use root::Root;
+use tree::{Tree, Walk, shown};
 
 /// What a selector chose.
 #[derive(Debug, Clone)]
@@ -101,12 +100,31 @@ pub enum SelectError {
 
 /// Selects from a snapshot.
 pub fn from_view(view: &View, selector: &Selector) -> Result<Selected, SelectError> {
-    select(view, selector)
+    Choice::of(view, selector)?.select()
 }
 
 /// Selects from a context: scans what the selector can reach and hashes what is not known.
 pub fn from_context(context: &Context, selector: &Selector) -> Result<Selected, SelectError> {
-    select(context, selector)
+    Choice::of(context, selector)?.select()
+}
+
+/// The digest of a selection from a snapshot; the selection too where `wanted` says so of its digest.
+pub fn digest_from_view(
+    view: &View,
+    selector: &Selector,
+    wanted: impl Fn(&TreeDigest) -> bool,
+) -> Result<(TreeDigest, Option<Selected>), SelectError> {
+    Choice::of(view, selector)?.select_if(wanted)
+}
+
+/// The digest of a selection from a context; the selection too where `wanted` says so of its digest.
+/// It takes several times the memory of the scan, and a build with nothing to do needs none of it.
+pub fn digest_from_context(
+    context: &Context,
+    selector: &Selector,
+    wanted: impl Fn(&TreeDigest) -> bool,
+) -> Result<(TreeDigest, Option<Selected>), SelectError> {
+    Choice::of(context, selector)?.select_if(wanted)
 }
 
 /// A selector's lists of patterns.
@@ -115,7 +133,45 @@ struct Lists {
     exclude: PatternList,
 }
 
-fn select<T: Tree>(tree: &T, selector: &Selector) -> Result<Selected, SelectError>
+/// What a selector chose of a tree, with its digest.
+struct Choice<'t, T: Tree> {
+    digest: TreeDigest,
+    roots: Vec<Root<'t, T>>,
+}
+
+impl<'t, T: Tree> Choice<'t, T>
+where
+    SelectError: From<T::Error>,
+{
+    fn of(tree: &'t T, selector: &Selector) -> Result<Self, SelectError> {
+        let roots = roots(tree, selector)?;
+        let mut encoder = Encoder::new("rbuild tree v1");
+        for root in &roots {
+            root.encode(&mut encoder, selector.purpose == Purpose::Copy)?;
+        }
+        let digest = TreeDigest(encoder.finish());
+        Ok(Self { digest, roots })
+    }
+
+    fn select(self) -> Result<Selected, SelectError> {
+        let roots: Result<_, SelectError> = self.roots.into_iter().map(Root::select).collect();
+        Ok(Selected {
+            digest: self.digest,
+            roots: roots?,
+        })
+    }
+
+    fn select_if(
+        self,
+        wanted: impl Fn(&TreeDigest) -> bool,
+    ) -> Result<(TreeDigest, Option<Selected>), SelectError> {
+        let digest = self.digest;
+        let selected = wanted(&digest).then(|| self.select()).transpose()?;
+        Ok((digest, selected))
+    }
+}
+
+fn roots<'t, T: Tree>(tree: &'t T, selector: &Selector) -> Result<Vec<Root<'t, T>>, SelectError>
 where
     SelectError: From<T::Error>,
 {
@@ -143,20 +199,17 @@ where
             lists.include = Some(list(pattern)?);
         }
         for source in sources(tree, base, has_wildcard(base))? {
-            let mut root = read(tree, &source, &source, &lists)?;
+            let mut root = Root::find(tree, &source, &source, &lists)?;
             root.name.clear();
             roots.push(root);
         }
     } else {
         for source in sources(tree, &selector.path, selector.pattern)? {
             let path = shown(&source);
-            roots.push(read(tree, &source, path.as_bytes(), &lists)?);
+            roots.push(Root::find(tree, &source, path.as_bytes(), &lists)?);
         }
     }
-    Ok(Selected {
-        digest: digest(&roots, selector.purpose),
-        roots,
-    })
+    Ok(roots)
 }
 
 /// Whether the path `written`, without wildcards, is there. Its directories will be those of the
@@ -201,67 +254,19 @@ where
     })?;
     let within = |path: &[u8]| relative(path, &base).to_vec();
     let enter = |dir: &[u8]| dir == base || pattern.may_match_below(within(dir));
-    let mut matches: Vec<Vec<u8>> = tree
-        .walk(&base, &enter)?
-        .iter()
-        .map(|item| tree.path(item))
-        .filter(|path| *path != base && pattern.matches(within(path)))
-        .map(<[u8]>::to_vec)
-        .collect();
+    let walk = tree.walk(&base, &enter)?;
+    let mut matches: Vec<Vec<u8>> = Vec::new();
+    let mut buffer = Vec::new();
+    for at in 0..walk.len() {
+        let path = walk.path(at, &mut buffer);
+        if path != base && pattern.matches(within(path)) {
+            matches.push(path.to_vec());
+        }
+    }
     // a directory that matched is not looked into
     matches.sort_by(|a, b| path_cmp(a, b));
     matches.dedup_by(|later, earlier| is_within(later, earlier));
     Ok(matches)
-}
-
-/// Reads one source: follows links, chooses, digests.
-fn read<T: Tree>(
-    tree: &T,
-    source: &[u8],
-    named: &[u8],
-    lists: &Lists,
-) -> Result<SelectedRoot, SelectError>
-where
-    SelectError: From<T::Error>,
-{
-    let (base, found) = resolve(tree, source, true)?;
-    if found.is_none() {
-        return Err(tree.not_found(&shown(named)));
-    }
-    let enter = |dir: &[u8]| {
-        let dir = relative(dir, &base);
-        dir.is_empty() || lists.exclude.has_negations() || !lists.exclude.matches_or_parent(dir)
-    };
-    let items = tree.walk(&base, &enter)?;
-    let is_dir = items.first().is_some_and(|item| tree.is_dir(item));
-    let items = choose(tree, items, &base, lists.include.as_ref(), &lists.exclude);
-    let mut entries: Vec<SelectedEntry> = Vec::with_capacity(items.len());
-    let mut firsts = HashMap::<Inode, usize>::new();
-    for (mut entry, inode) in tree.read(items)? {
-        let relative = relative(&entry.path, &base).to_vec();
-        let source = std::mem::replace(&mut entry.path, relative);
-        if let Kind::File { link, .. } = &mut entry.kind {
-            *link = None;
-        }
-        let at = entries.len();
-        if let Some(first) = inode
-            .map(|inode| *firsts.entry(inode).or_insert(at))
-            .filter(|first| *first != at)
-        {
-            let name = entries[first].entry.path.clone();
-            for entry in [&mut entries[first].entry, &mut entry] {
-                if let Kind::File { link, .. } = &mut entry.kind {
-                    *link = Some(name.clone());
-                }
-            }
-        }
-        entries.push(SelectedEntry { source, entry });
-    }
-    Ok(SelectedRoot {
-        name: split(source).1.to_vec(),
-        is_dir,
-        entries,
-    })
 }
 
 /// `path`, which is in `base`, as seen from there.
@@ -285,23 +290,4 @@ fn has_wildcard(text: &str) -> bool {
         escaped = !escaped && byte == b'\\';
         found
     })
-}
-
-/// Everything about what is selected that a step can see. The name of a directory that gives its
-/// contents is not part of it, nor that of a mount's source.
-fn digest(roots: &[SelectedRoot], purpose: Purpose) -> TreeDigest {
-    let mut encoder = Encoder::new("rbuild tree v1");
-    let mut buffer = Vec::new();
-    for root in roots {
-        encoder.field(if root.is_dir { b"dir" } else { b"file" });
-        let named = !root.is_dir && purpose == Purpose::Copy;
-        encoder.field(if named { &root.name } else { b"" });
-        encoder.number(root.entries.len() as u64);
-        for selected in &root.entries {
-            buffer.clear();
-            crate::layer::change::encode(&mut buffer, &selected.entry, false);
-            encoder.field(&buffer);
-        }
-    }
-    TreeDigest(encoder.finish())
 }

@@ -10,30 +10,59 @@ use image::DiffId;
 /// Every field is written as its length (8 bytes, little endian) and its bytes, so that no two
 /// lists of fields have the same encoding.
 #[derive(Debug, Clone)]
-pub struct Encoder(blake3::Hasher);
+pub struct Encoder {
+    hasher: blake3::Hasher,
+    /// What the hasher was not given yet.
+    waiting: Vec<u8>,
+}
+
+/// Bytes that the hasher is given at once: many chunks, which it works on side by side, where field
+/// after field would be one block after the other.
+const BATCH: usize = 64 << 10;
 
 impl Encoder {
     /// Starts a digest of the kind `domain`, which carries a version: `rbuild state v1`.
     pub fn new(domain: &'static str) -> Self {
-        Self(blake3::Hasher::new_derive_key(domain))
+        Self {
+            hasher: blake3::Hasher::new_derive_key(domain),
+            waiting: Vec::new(),
+        }
     }
 
     /// Adds one field.
     pub fn field(&mut self, bytes: &[u8]) -> &mut Self {
-        self.0.update(&(bytes.len() as u64).to_le_bytes());
-        self.0.update(bytes);
+        self.add(&(bytes.len() as u64).to_le_bytes());
+        self.add(bytes);
         self
     }
 
     /// Adds one number.
     pub fn number(&mut self, value: u64) -> &mut Self {
-        self.0.update(&value.to_le_bytes());
+        self.add(&value.to_le_bytes());
         self
+    }
+
+    fn add(&mut self, mut bytes: &[u8]) {
+        // Whole batches only, so that they begin where a chunk does.
+        while self.waiting.len() + bytes.len() >= BATCH {
+            let (now, later) = bytes.split_at(BATCH - self.waiting.len());
+            if self.waiting.is_empty() {
+                self.hasher.update(now);
+            } else {
+                self.waiting.extend_from_slice(now);
+                self.hasher.update(&self.waiting);
+                self.waiting.clear();
+            }
+            bytes = later;
+        }
+        self.waiting.extend_from_slice(bytes);
     }
 
     /// The 32 bytes of the digest.
     pub fn finish(&self) -> [u8; 32] {
-        *self.0.finalize().as_bytes()
+        let mut hasher = self.hasher.clone();
+        hasher.update(&self.waiting);
+        *hasher.finalize().as_bytes()
     }
 }
 
@@ -173,6 +202,30 @@ impl StateFold {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// However fields fall into batches.
+    #[test]
+    fn a_digest_is_that_of_its_fields_one_after_the_other() {
+        let all: Vec<u8> = (0..5 * BATCH).map(|at| (at % 251) as u8).collect();
+        for sizes in [
+            vec![0],
+            vec![1, 2, 3],
+            vec![BATCH - 9, 1, 1, 1],
+            vec![BATCH - 8, 7],
+            vec![BATCH, 3 * BATCH + 5, 40],
+            vec![100; 2_000],
+        ] {
+            let mut encoder = Encoder::new("test");
+            let mut plain = blake3::Hasher::new_derive_key("test");
+            for size in &sizes {
+                let field = &all[..*size];
+                encoder.field(field);
+                plain.update(&(*size as u64).to_le_bytes()).update(field);
+                // asking in between changes nothing
+                assert_eq!(encoder.finish(), *plain.finalize().as_bytes(), "{sizes:?}");
+            }
+        }
+    }
 
     #[test]
     fn order_and_kind_of_layers_count() {

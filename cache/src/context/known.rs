@@ -42,12 +42,14 @@ pub(super) struct Known {
     files: usize,
 }
 
-/// The known files of one directory.
+/// The known files of one directory, asked for in the order of their names.
 #[derive(Clone, Copy)]
 pub(super) struct KnownDir<'k> {
     known: &'k Known,
+    /// Where the next one asked for is likely to be.
+    next: usize,
     first: usize,
-    count: usize,
+    end: usize,
 }
 
 impl Known {
@@ -84,18 +86,20 @@ impl Known {
         KnownDir {
             known: self,
             first: 0,
-            count: 0,
+            next: 0,
+            end: 0,
         }
     }
 
     fn dir_at(&self, at: usize) -> KnownDir<'_> {
         let record = &self.bytes[HEADER + at * DIR..][..DIR];
         let (first, count) = (u32_at(record, 8) as usize, u32_at(record, 12) as usize);
-        let fits = first.saturating_add(count) <= self.files;
+        let end = first.saturating_add(count);
         KnownDir {
             known: self,
             first,
-            count: if fits { count } else { 0 },
+            next: first,
+            end: if end <= self.files { end } else { first },
         }
     }
 
@@ -128,7 +132,7 @@ impl Known {
             let files = dirs.entry(path).or_default();
             for node in &listing.children {
                 if let Some(digested) = node.digest.get().filter(|digested| digested.lasting) {
-                    files.push((&node.name, record(&node.stat, &digested.content)));
+                    files.push((listing.name(node), record(&node.stat, &digested.content)));
                 }
             }
         }
@@ -136,7 +140,7 @@ impl Known {
             let path = self.dir_path(at);
             if !dirs.contains_key(path) && !is_gone(path, listings) {
                 let dir = self.dir_at(at);
-                let files = (dir.first..dir.first + dir.count).map(|at| self.file(at));
+                let files = (dir.first..dir.end).map(|at| self.file(at));
                 dirs.insert(
                     path,
                     files.map(|(name, rest)| (name, rest.to_vec())).collect(),
@@ -238,18 +242,28 @@ fn record(stat: &NodeStat, digest: &ContentDigest) -> Vec<u8> {
 }
 
 impl KnownDir<'_> {
-    /// The digest of the file `name`, if its stat is what it was.
-    pub fn digest(&self, name: &[u8], stat: &NodeStat) -> Option<ContentDigest> {
-        let (mut low, mut high) = (self.first, self.first + self.count);
+    /// The digest of the file `name`, if its stat is what it was. Cheap if the names are asked for
+    /// in their order, and right in any.
+    pub fn digest(&mut self, name: &[u8], stat: &NodeStat) -> Option<ContentDigest> {
+        let known = self.known;
+        let (mut low, mut high) = (self.first, self.end);
+        let mut middle = self.next;
         while low < high {
-            let middle = low + (high - low) / 2;
-            let (found, rest) = self.known.file(middle);
+            if middle >= high {
+                middle = low + (high - low) / 2;
+            }
+            let (found, rest) = known.file(middle);
             match found.cmp(name) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return same(rest, stat),
+                std::cmp::Ordering::Equal => {
+                    self.next = middle + 1;
+                    return same(rest, stat);
+                }
             }
+            middle = low + (high - low) / 2;
         }
+        self.next = low;
         None
     }
 }
@@ -279,6 +293,47 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layer::Timestamp;
+
+    #[test]
+    fn files_are_found_in_any_order() {
+        let stat = NodeStat {
+            device: 1,
+            inode: 2,
+            size: 3,
+            mtime: Timestamp::seconds(4),
+            ctime: Timestamp::seconds(5),
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            linked: false,
+        };
+        let names: Vec<String> = (0..20).map(|n| format!("f{n:02}")).collect();
+        let digest = |n: u8| ContentDigest([n; 32]);
+        let files = (0..20).map(|n| (names[usize::from(n)].as_bytes(), record(&stat, &digest(n))));
+        let known = pack(1, &BTreeMap::from([(&b"d"[..], files.collect())]));
+        let all: Vec<u8> = (0..20).collect();
+        let orders: [Vec<u8>; 4] = [
+            all.clone(),
+            all.iter().rev().copied().collect(),
+            all.iter().map(|n| n * 7 % 20).collect(),
+            vec![3, 3, 19, 0, 0],
+        ];
+        for order in orders {
+            let mut dir = known.dir(b"d");
+            for n in order {
+                assert_eq!(
+                    dir.digest(names[usize::from(n)].as_bytes(), &stat),
+                    Some(digest(n))
+                );
+                for no in ["", "f", "f03x", "z"] {
+                    assert_eq!(dir.digest(no.as_bytes(), &stat), None);
+                }
+            }
+            let later = NodeStat { size: 4, ..stat };
+            assert_eq!(dir.digest(b"f00", &later), None);
+        }
+    }
 
     #[test]
     fn what_is_damaged_or_of_another_device_is_not_there() {
@@ -286,7 +341,11 @@ mod tests {
         let dirs = BTreeMap::from([(&b""[..], vec![file.clone()]), (&b"d"[..], vec![file])]);
         let known = pack(3, &dirs);
         let parsed = Known::parse(known.bytes.clone(), 3).unwrap();
-        assert_eq!((parsed.dir(b"d").count, parsed.dir(b"e").count), (1, 0));
+        let count = |path: &[u8]| {
+            let dir = parsed.dir(path);
+            dir.end - dir.first
+        };
+        assert_eq!((count(b"d"), count(b"e")), (1, 0));
         assert!(Known::parse(known.bytes.clone(), 4).is_none());
         // the count of strings and the padding are tied by the size
         for at in 0..known.bytes.len() {

@@ -1,9 +1,10 @@
 //! What is in one directory of a context, as far as the ignore file lets it be seen.
 
-use std::ffi::CString;
+use std::collections::HashMap;
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rayon::prelude::*;
 use rustix::fs::{FileType, OFlags, Stat};
@@ -12,12 +13,12 @@ use solver::pattern::Matched;
 
 use super::known::KnownDir;
 use super::{Context, ContextError};
-use crate::disk;
+use crate::disk::{self, Names};
 use crate::layer::Timestamp;
 use crate::layer::entry::join;
 
 /// Names that one task looks at.
-const NAMES: usize = 64;
+const NAMES: usize = 256;
 
 /// One directory.
 #[derive(Debug)]
@@ -26,20 +27,23 @@ pub(super) struct Listing {
     pub told: Matched,
     /// What is in it, by name: what is not left out, and directories in which something may be let in again.
     pub children: Vec<Node>,
+    names: Names,
+    /// What was read of files for their digests, by position, until somebody copies it.
+    read: Mutex<HashMap<usize, Box<[u8]>>>,
 }
 
-/// One name of a directory.
+/// One name of a directory. There is one for each file of a context, so it is small; nothing in it
+/// is allocated by itself but the target of a link.
 #[derive(Debug)]
 pub(super) struct Node {
-    pub name: Vec<u8>,
+    /// Position among the directory's names.
+    name: u32,
     pub kind: NodeKind,
     pub stat: NodeStat,
     /// A directory that is only there if something in it is.
     pub excluded: bool,
     /// Of a regular file, once it is known.
     pub digest: OnceLock<Digested>,
-    /// What was read for that, until somebody copies it.
-    pub bytes: Mutex<Option<Box<[u8]>>>,
 }
 
 /// What a regular file held when it was read.
@@ -56,7 +60,7 @@ pub(super) struct Digested {
 pub(super) enum NodeKind {
     Dir,
     File,
-    Symlink(Vec<u8>),
+    Symlink(Box<[u8]>),
     CharDevice(u32, u32),
     BlockDevice(u32, u32),
     Fifo,
@@ -95,12 +99,36 @@ impl NodeStat {
 }
 
 impl Listing {
-    /// The child with this name.
-    pub fn child(&self, name: &[u8]) -> Option<&Node> {
+    /// What one of its children is called.
+    pub fn name(&self, node: &Node) -> &[u8] {
+        self.names.get(node.name as usize)
+    }
+
+    /// Where the child with this name is.
+    pub fn position(&self, name: &[u8]) -> Option<usize> {
         let found = self
             .children
-            .binary_search_by(|node| node.name.as_slice().cmp(name));
-        found.ok().map(|at| &self.children[at])
+            .binary_search_by(|node| self.name(node).cmp(name));
+        found.ok()
+    }
+
+    /// The child with this name.
+    pub fn child(&self, name: &[u8]) -> Option<&Node> {
+        Some(&self.children[self.position(name)?])
+    }
+
+    /// Keeps what was read of a child.
+    pub fn keep(&self, at: usize, bytes: Box<[u8]>) {
+        self.lock_read().insert(at, bytes);
+    }
+
+    /// Gives away what was read of a child.
+    pub fn take(&self, at: usize) -> Option<Box<[u8]>> {
+        self.lock_read().remove(&at)
+    }
+
+    fn lock_read(&self) -> MutexGuard<'_, HashMap<usize, Box<[u8]>>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -142,25 +170,34 @@ impl Context {
         let dir = disk::open_beneath(self.root.dir()?, path, flags)?;
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let known = known.dir(path);
-        let names = disk::names(dir.as_fd())?;
-        let read = |(name, _): (CString, FileType)| {
-            self.read_node(dir.as_fd(), path, name, told, known)
-                .transpose()
+        let names = Names::read(dir.as_fd())?;
+        let read = |at: Range<usize>| {
+            let mut known = known;
+            let mut children = Vec::with_capacity(at.len());
+            for at in at {
+                children.extend(self.read_node(
+                    dir.as_fd(),
+                    path,
+                    (&names, at),
+                    told,
+                    &mut known,
+                )?);
+            }
+            Ok(children)
         };
-        let children: io::Result<Vec<Node>> = if names.len() > NAMES {
-            names
-                .into_par_iter()
-                .with_min_len(NAMES)
-                .filter_map(read)
-                .collect()
+        let children: Vec<Node> = if names.len() < 2 * NAMES {
+            read(0..names.len())?
         } else {
-            names.into_iter().filter_map(read).collect()
+            let starts = (0..names.len().div_ceil(NAMES)).into_par_iter();
+            let parts = starts.map(|part| read(part * NAMES..names.len().min((part + 1) * NAMES)));
+            let parts: io::Result<Vec<Vec<Node>>> = parts.collect();
+            parts?.into_iter().flatten().collect()
         };
-        let mut children = children?;
-        children.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(Listing {
             told: told.clone(),
             children,
+            names,
+            read: Mutex::default(),
         })
     }
 
@@ -168,10 +205,11 @@ impl Context {
         &self,
         dir: BorrowedFd<'_>,
         path: &[u8],
-        name: CString,
+        (names, at): (&Names, usize),
         told: &Matched,
-        known: KnownDir<'_>,
+        known: &mut KnownDir<'_>,
     ) -> io::Result<Option<Node>> {
+        let name = names.c_str(at);
         let patterns = self.options.filter.patterns();
         let whole;
         let excluded = if patterns.is_empty() {
@@ -181,10 +219,10 @@ impl Context {
             whole = join(path, name.to_bytes());
             patterns.matches_in(told, &whole)
         };
-        if excluded && !(patterns.has_negations() && patterns.may_include_below(&whole)) {
+        if excluded && !(patterns.has_negations() && patterns.may_include_below_in(told, &whole)) {
             return Ok(None);
         }
-        let stat = match disk::stat(dir, &name) {
+        let stat = match disk::stat(dir, name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             stat => stat?,
         };
@@ -197,7 +235,8 @@ impl Context {
             _ if excluded => return Ok(None),
             FileType::RegularFile => NodeKind::File,
             FileType::Symlink => {
-                NodeKind::Symlink(rustix::fs::readlinkat(dir, &name, Vec::new())?.into_bytes())
+                let target = rustix::fs::readlinkat(dir, name, Vec::new())?;
+                NodeKind::Symlink(target.into_bytes().into_boxed_slice())
             }
             FileType::CharacterDevice => NodeKind::CharDevice(major, minor),
             FileType::BlockDevice => NodeKind::BlockDevice(major, minor),
@@ -217,12 +256,11 @@ impl Context {
             });
         }
         Ok(Some(Node {
-            name: name.into_bytes(),
+            name: at as u32,
             kind,
             stat,
             excluded,
             digest,
-            bytes: Mutex::default(),
         }))
     }
 }

@@ -10,6 +10,7 @@ mod error;
 mod known;
 mod listing;
 mod tree;
+mod walk;
 
 #[cfg(test)]
 pub(crate) mod tests;

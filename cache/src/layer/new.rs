@@ -77,8 +77,7 @@ impl NewLayer {
 
     /// The time of a file made now, by the clock of the store's file system: the ends of [`Made::window`].
     pub fn now(&self) -> Result<Timestamp, StoreError> {
-        let path = self.home.path();
-        crate::disk::now(path).map_err(StoreError::io("make a file in", path))
+        self.store.owner()?.now()
     }
 
     /// Gives the root the attributes that it has in `below`, so that an overlay on top shows them.
@@ -164,7 +163,7 @@ impl NewLayer {
         diff_id: Option<DiffId>,
         form: Form,
     ) -> Result<Layer, StoreError> {
-        crate::store::remove::tree(&self.work)?;
+        crate::store::remove::work(&self.work)?;
         let write = |name, index: &LayerIndex| {
             let path = self.home.path().join(name);
             std::fs::write(&path, index.as_bytes()).map_err(StoreError::io("write", path))

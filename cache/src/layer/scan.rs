@@ -4,7 +4,7 @@
 //! directories of a level, and the files of one, are read and digested side by side.
 
 use std::collections::HashMap;
-use std::ffi::CString;
+use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -15,7 +15,7 @@ use rustix::fs::{FileType, Mode, OFlags, Stat};
 use super::against::Raw;
 use super::entry::{join, path_cmp};
 use super::{Entry, Kind, LayerError, Stub};
-use crate::disk::{self, Root};
+use crate::disk::{self, Names, Root};
 use crate::store::Xattrs;
 
 /// Names that one task looks at.
@@ -97,21 +97,17 @@ fn read_dir(root: &Root, xattrs: Xattrs, path: &[u8]) -> Result<Vec<Name>, Layer
         .dir()
         .and_then(|root| disk::open_beneath(root, path, OFlags::RDONLY | OFlags::DIRECTORY))
         .map_err(|error| LayerError::io("read", root.join(path))(error))?;
-    let names = disk::names(dir.as_fd()).map_err(fail())?;
-    let read = |(name, _): &(CString, FileType)| {
-        let path = join(path, name.to_bytes());
-        read_name(dir.as_fd(), xattrs, name, path.clone())
+    let names = Names::read(dir.as_fd()).map_err(fail())?;
+    let read = |at| {
+        let path = join(path, names.get(at));
+        read_name(dir.as_fd(), xattrs, names.c_str(at), path.clone())
             .map_err(|error| LayerError::io("read", root.join(&path))(error))
     };
-    names.par_iter().with_min_len(NAMES).map(read).collect()
+    let all = (0..names.len()).into_par_iter();
+    all.with_min_len(NAMES).map(read).collect()
 }
 
-fn read_name(
-    dir: BorrowedFd<'_>,
-    xattrs: Xattrs,
-    name: &CString,
-    path: Vec<u8>,
-) -> io::Result<Name> {
+fn read_name(dir: BorrowedFd<'_>, xattrs: Xattrs, name: &CStr, path: Vec<u8>) -> io::Result<Name> {
     let stat = match disk::stat(dir, name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Name::Nothing),
         stat => stat?,

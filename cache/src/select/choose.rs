@@ -3,7 +3,7 @@
 use solver::pattern::{Matched, PatternList};
 
 use super::relative;
-use super::tree::Tree;
+use super::tree::Walk;
 use crate::layer::entry::is_within;
 
 /// A directory around the item looked at.
@@ -14,22 +14,23 @@ struct Around {
     excluded: Matched,
 }
 
-/// Keeps what is included and not excluded, and the directories around it. The root of the walk
-/// stays always.
-pub(super) fn choose<T: Tree>(
-    tree: &T,
-    items: Vec<T::Item>,
+/// Positions of what is included and not excluded, and of the directories around it. The root of the
+/// walk stays always.
+pub(super) fn choose(
+    walk: &impl Walk,
     base: &[u8],
     include: Option<&PatternList>,
     exclude: &PatternList,
-) -> Vec<T::Item> {
+) -> Vec<usize> {
+    let all = 0..walk.len();
     if include.is_none() && exclude.is_empty() {
-        return items;
+        return all.collect();
     }
     let mut around: Vec<Around> = Vec::new();
-    let mut keep = vec![false; items.len()];
-    for (position, item) in items.iter().enumerate() {
-        let path = tree.path(item);
+    let mut keep = vec![false; walk.len()];
+    let mut buffer = Vec::new();
+    for position in all.clone() {
+        let path = walk.path(position, &mut buffer);
         while around.last().is_some_and(|dir| !is_within(path, &dir.path)) {
             around.pop();
         }
@@ -55,7 +56,7 @@ pub(super) fn choose<T: Tree>(
                 }
             }
         }
-        if tree.is_dir(item) {
+        if walk.is_dir(position) {
             around.push(Around {
                 path: path.to_vec(),
                 position,
@@ -64,9 +65,5 @@ pub(super) fn choose<T: Tree>(
             });
         }
     }
-    let mut keep = keep.into_iter();
-    items
-        .into_iter()
-        .filter(|_| keep.next() == Some(true))
-        .collect()
+    all.filter(|position| keep[*position]).collect()
 }

@@ -1,7 +1,7 @@
 //! What a selection is made from: snapshots and contexts, seen alike.
 
-use crate::layer::Entry;
 use crate::layer::error::lossy;
+use crate::layer::{Entry, Kind};
 use crate::select::SelectError;
 use crate::snapshot::View;
 use crate::snapshot::resolve::Lookup;
@@ -11,8 +11,8 @@ pub(crate) type Inode = (u64, Vec<u8>);
 
 /// A tree to select from.
 pub(crate) trait Tree: Lookup {
-    /// Something found by a walk, not yet read.
-    type Item;
+    /// What a walk came by.
+    type Walk: Walk;
 
     /// What is at `path` and in it, parents first, in the order of an index. What is in a
     /// directory is only wanted if `enter` says so.
@@ -20,17 +20,14 @@ pub(crate) trait Tree: Lookup {
         &self,
         path: &[u8],
         enter: &(dyn Fn(&[u8]) -> bool + Sync),
-    ) -> Result<Vec<Self::Item>, SelectError>;
+    ) -> Result<Self::Walk, SelectError>;
 
-    /// Where an item is.
-    fn path<'i>(&self, item: &'i Self::Item) -> &'i [u8];
+    /// Makes sure that what the chosen of a walk hold is known.
+    fn read(&self, walk: &Self::Walk, chosen: &[usize]) -> Result<(), SelectError>;
 
-    /// Whether an item is a directory.
-    fn is_dir(&self, item: &Self::Item) -> bool;
-
-    /// Reads items: their entries with content digests, as COPY writes them, and which inode each
-    /// file is that has more than one name.
-    fn read(&self, items: Vec<Self::Item>) -> Result<Vec<(Entry, Option<Inode>)>, SelectError>;
+    /// Makes `entry` the one at a position of a walk, as COPY writes it, with its whole path, once
+    /// it was [read](Self::read). What `entry` has allocated is used again.
+    fn entry(&self, walk: &Self::Walk, at: usize, entry: &mut Entry) -> Result<(), SelectError>;
 
     /// The error for a path that is not there.
     fn not_found(&self, path: &str) -> SelectError {
@@ -40,14 +37,29 @@ pub(crate) trait Tree: Lookup {
     }
 }
 
+/// Names that a walk came by: it refers to them where the tree has them.
+pub(crate) trait Walk {
+    /// How many.
+    fn len(&self) -> usize;
+
+    /// Where one is; made in `buffer` if it is nowhere as a whole.
+    fn path<'p>(&'p self, at: usize, buffer: &'p mut Vec<u8>) -> &'p [u8];
+
+    /// Whether one is a directory.
+    fn is_dir(&self, at: usize) -> bool;
+
+    /// Which inode a file is that has more than one name.
+    fn inode(&self, at: usize) -> Option<Inode>;
+}
+
 impl Tree for View {
-    type Item = (usize, Entry);
+    type Walk = Vec<(usize, Entry)>;
 
     fn walk(
         &self,
         path: &[u8],
         enter: &(dyn Fn(&[u8]) -> bool + Sync),
-    ) -> Result<Vec<Self::Item>, SelectError> {
+    ) -> Result<Self::Walk, SelectError> {
         let mut items = Vec::new();
         let mut closed = None::<Vec<u8>>;
         let root = Entry::dir("", 0o755);
@@ -70,27 +82,46 @@ impl Tree for View {
         Ok(items)
     }
 
-    fn path<'i>(&self, item: &'i Self::Item) -> &'i [u8] {
-        &item.1.path
+    fn read(&self, _: &Self::Walk, _: &[usize]) -> Result<(), SelectError> {
+        Ok(())
     }
 
-    fn is_dir(&self, item: &Self::Item) -> bool {
-        item.1.is_dir()
+    fn entry(&self, walk: &Self::Walk, at: usize, entry: &mut Entry) -> Result<(), SelectError> {
+        let found = &walk[at].1;
+        let mut path = std::mem::take(&mut entry.path);
+        path.clear();
+        path.extend_from_slice(&found.path);
+        *entry = Entry {
+            path,
+            kind: found.kind.clone(),
+            xattrs: found.xattrs.clone(),
+            ..*found
+        };
+        Ok(())
+    }
+}
+
+impl Walk for Vec<(usize, Entry)> {
+    fn len(&self) -> usize {
+        self.len()
     }
 
-    fn read(&self, items: Vec<Self::Item>) -> Result<Vec<(Entry, Option<Inode>)>, SelectError> {
-        Ok(items
-            .into_iter()
-            .map(|(layer, entry)| {
-                let inode = match &entry.kind {
-                    crate::layer::Kind::File {
-                        link: Some(first), ..
-                    } => Some((layer as u64, first.clone())),
-                    _ => None,
-                };
-                (entry, inode)
-            })
-            .collect())
+    fn path<'p>(&'p self, at: usize, _: &'p mut Vec<u8>) -> &'p [u8] {
+        &self[at].1.path
+    }
+
+    fn is_dir(&self, at: usize) -> bool {
+        self[at].1.is_dir()
+    }
+
+    fn inode(&self, at: usize) -> Option<Inode> {
+        let (layer, entry) = &self[at];
+        match &entry.kind {
+            Kind::File {
+                link: Some(first), ..
+            } => Some((*layer as u64, first.clone())),
+            _ => None,
+        }
     }
 }
 

@@ -28,6 +28,27 @@ pub(crate) fn tree(path: &Path) -> Result<(), StoreError> {
     remove().map_err(|errno| StoreError::io("remove", path)(errno.into()))
 }
 
+/// Removes the work directory of an overlay that is gone. What the kernel leaves in one is known, so
+/// it is removed by name, from the inside out; anything else is looked for.
+pub(crate) fn work(path: &Path) -> Result<(), StoreError> {
+    if rustix::fs::unlinkat(CWD, path, AtFlags::REMOVEDIR).is_ok() {
+        return Ok(());
+    }
+    let (file, dir) = (AtFlags::empty(), AtFlags::REMOVEDIR);
+    for (name, kind) in [
+        ("work/incompat/volatile/dirty", file),
+        ("work/incompat/volatile", dir),
+        ("work/incompat", dir),
+        ("work", dir),
+    ] {
+        let _ = rustix::fs::unlinkat(CWD, path.join(name), kind);
+    }
+    match rustix::fs::unlinkat(CWD, path, dir) {
+        Ok(()) => Ok(()),
+        Err(_) => tree(path),
+    }
+}
+
 /// Opens a directory so that entries can be removed from it; gives it the mode for that.
 fn open(at: impl AsFd, path: impl rustix::path::Arg + Copy) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -108,6 +129,28 @@ mod tests {
         tree(&dir.path().join("top")).unwrap();
         assert!(!dir.path().join("top").exists());
         tree(&dir.path().join("top")).unwrap();
+    }
+
+    #[test]
+    fn work_directories_are_removed_whatever_is_in_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("work");
+        let made: [&[&str]; 4] = [
+            &[],
+            &["work"],
+            &["work/incompat/volatile"],
+            &["work/incompat/other/dir", "index/x"],
+        ];
+        for dirs in made {
+            std::fs::create_dir(&path).unwrap();
+            for dir in dirs {
+                std::fs::create_dir_all(path.join(dir)).unwrap();
+                std::fs::write(path.join(dir).join("dirty"), "").unwrap();
+            }
+            work(&path).unwrap();
+            assert!(!path.exists(), "{dirs:?}");
+        }
+        work(&path).unwrap();
     }
 
     #[test]

@@ -7,9 +7,12 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{StoreError, remove};
+use crate::disk::Clock;
+use crate::layer::Timestamp;
 
 /// Digits of a name that nobody else has: 62^7 of them.
 const NAME_DIGITS: usize = 7;
@@ -21,6 +24,7 @@ pub(crate) struct Owner {
     dir: PathBuf,
     lock: PathBuf,
     next: AtomicU64,
+    clock: OnceLock<Clock>,
     /// Locked until dropped.
     _file: File,
 }
@@ -53,6 +57,7 @@ impl Owner {
                 dir,
                 lock,
                 next: AtomicU64::new(0),
+                clock: OnceLock::new(),
                 _file: file,
             });
         }
@@ -61,6 +66,19 @@ impl Owner {
     /// Its name, which pin rows carry.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The time of a file made now, by the clock of the store's file system.
+    pub(crate) fn now(&self) -> Result<Timestamp, StoreError> {
+        let fail = || StoreError::io("ask the time in", &self.dir);
+        let clock = match self.clock.get() {
+            Some(clock) => clock,
+            None => {
+                let made = Clock::of(&self.dir).map_err(fail())?;
+                self.clock.get_or_init(|| made)
+            }
+        };
+        clock.now().map_err(fail())
     }
 
     /// A path in it that nothing is at.

@@ -27,10 +27,16 @@ enum Source {
 
 /// Selections made so far.
 #[derive(Default)]
-pub(super) struct Selections(Mutex<HashMap<(Source, Selector), Arc<Selected>>>);
+pub(super) struct Selections(Mutex<HashMap<(Source, Selector), Known>>);
+
+/// What is known of a selection: its digest, and all of it once somebody needs that.
+struct Known {
+    digest: TreeDigest,
+    selected: Option<Arc<Selected>>,
+}
 
 impl Selections {
-    fn lock(&self) -> MutexGuard<'_, HashMap<(Source, Selector), Arc<Selected>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(Source, Selector), Known>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -42,9 +48,7 @@ pub(super) fn digest(
 ) -> Result<TreeDigest, OpError> {
     let tree = executor.tree(selection.source);
     let Some(snapshot) = selection.output.or(tree) else {
-        let selected = executor.select_from(selection.source, None, selection.selector)?;
-        keep_names(executor, &selected);
-        return Ok(selected.digest);
+        return executor.digest_from(selection.source, None, selection.selector);
     };
     let question = question(&snapshot.state, selection.selector)?;
     if let Some(known) = executor.store().memo(MEMOS, &question)?
@@ -52,18 +56,9 @@ pub(super) fn digest(
     {
         return Ok(TreeDigest(digest));
     }
-    let selected = executor.select_from(selection.source, Some(snapshot), selection.selector)?;
-    executor
-        .store()
-        .set_memo(MEMOS, &question, &selected.digest.0)?;
-    keep_names(executor, &selected);
-    Ok(selected.digest)
-}
-
-/// Keeps what stands behind a digest, so that a later miss can name the file that changed.
-fn keep_names(executor: &Executor, selected: &Selected) {
-    // Best effort: without it an explanation is less exact, and nothing else.
-    let _ = executor.store().keep_listing(selected);
+    let digest = executor.digest_from(selection.source, Some(snapshot), selection.selector)?;
+    executor.store().set_memo(MEMOS, &question, &digest.0)?;
+    Ok(digest)
 }
 
 fn question(state: &StateDigest, selector: &Selector) -> Result<String, OpError> {
@@ -110,28 +105,71 @@ impl Executor {
         }
     }
 
-    fn select_from(
+    /// The digest of what `selector` chooses. What stands behind it is kept if it is new, so that a
+    /// later miss can name the file that changed; then it is at hand for who copies it, too.
+    fn digest_from(
         &self,
         vertex: &Vertex,
         output: Option<&Snapshot>,
         selector: &Selector,
-    ) -> Result<Arc<Selected>, OpError> {
+    ) -> Result<TreeDigest, OpError> {
+        let key = self.selection_key(vertex, output, selector)?;
+        if let Some(known) = self.selections.lock().get(&key) {
+            return Ok(known.digest);
+        }
+        let is_new = |digest: &TreeDigest| !self.store().has_listing(digest);
+        let (digest, selected) = match self.origin_of(vertex, output)? {
+            Origin::Context(context) => select::digest_from_context(&context, selector, is_new)?,
+            Origin::View(view) => select::digest_from_view(&view, selector, is_new)?,
+        };
+        if let Some(selected) = &selected {
+            // Best effort: without it an explanation is less exact, and nothing else.
+            let _ = self.store().keep_listing(selected);
+        }
+        let selected = selected.map(Arc::new);
+        self.selections
+            .lock()
+            .insert(key, Known { digest, selected });
+        Ok(digest)
+    }
+
+    fn selection_key(
+        &self,
+        vertex: &Vertex,
+        output: Option<&Snapshot>,
+        selector: &Selector,
+    ) -> Result<(Source, Selector), OpError> {
         let output = output.or_else(|| self.tree(vertex));
         let source = match (output, &vertex.op) {
             (Some(snapshot), _) => Source::Stack(snapshot.layers.clone()),
             (None, Op::Context(context)) => Source::Context(context.name.clone()),
             (None, _) => return Err(OpError::NothingToRun),
         };
-        let key = (source, selector.clone());
-        if let Some(known) = self.selections.lock().get(&key) {
-            return Ok(Arc::clone(known));
+        Ok((source, selector.clone()))
+    }
+
+    fn select_from(
+        &self,
+        vertex: &Vertex,
+        output: Option<&Snapshot>,
+        selector: &Selector,
+    ) -> Result<Arc<Selected>, OpError> {
+        let key = self.selection_key(vertex, output, selector)?;
+        let known = self.selections.lock();
+        if let Some(selected) = known.get(&key).and_then(|known| known.selected.clone()) {
+            return Ok(selected);
         }
+        drop(known);
         // Not under the lock: two steps that ask for the same at once do the work twice at worst.
         let selected = Arc::new(match self.origin_of(vertex, output)? {
             Origin::Context(context) => select::from_context(&context, selector)?,
             Origin::View(view) => select::from_view(&view, selector)?,
         });
-        self.selections.lock().insert(key, Arc::clone(&selected));
+        let known = Known {
+            digest: selected.digest,
+            selected: Some(Arc::clone(&selected)),
+        };
+        self.selections.lock().insert(key, known);
         Ok(selected)
     }
 

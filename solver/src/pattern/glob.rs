@@ -99,14 +99,48 @@ impl Glob {
             Middle::Dirs => rest.last().is_none_or(|&last| last == b'/'),
             Middle::Tokens(range) => {
                 let tokens = &self.tokens[range.clone()];
-                run(tokens, rest, &[]).contains(tokens.len())
+                let mut states = States::start(tokens);
+                states.step(tokens, rest);
+                states.contains(tokens.len())
             }
         }
     }
 
     pub(super) fn may_match_below(&self, dir: &[u8]) -> bool {
-        let slash: &[u8] = if dir.is_empty() { b"" } else { b"/" };
-        let states = run(&self.tokens, dir, slash);
+        let mut states = self.start();
+        states.step(&self.tokens, dir);
+        self.has_future(&states, !dir.is_empty())
+    }
+
+    /// Whether the whole name has to be run over to know if it matches.
+    pub(super) fn is_run(&self) -> bool {
+        matches!(self.middle, Middle::Tokens(_))
+    }
+
+    /// Before any character.
+    pub(super) fn start(&self) -> States {
+        States::start(&self.tokens)
+    }
+
+    /// After `rest` too.
+    pub(super) fn step(&self, mut states: States, rest: &[u8]) -> States {
+        states.step(&self.tokens, rest);
+        states
+    }
+
+    /// Whether what led to `states` is matched.
+    pub(super) fn accepts(&self, states: &States) -> bool {
+        states.contains(self.tokens.len())
+    }
+
+    /// Whether something in the directory that led to `states` may match.
+    pub(super) fn accepts_below(&self, states: &States) -> bool {
+        self.has_future(states, true)
+    }
+
+    fn has_future(&self, states: &States, slash: bool) -> bool {
+        let mut states = states.clone();
+        states.step(&self.tokens, if slash { b"/" } else { b"" });
         // Every token can be satisfied somehow, so any state short of the last one has a future.
         // From the last state nothing more may come.
         (0..self.tokens.len()).any(|state| states.contains(state))
@@ -114,10 +148,23 @@ impl Glob {
 }
 
 /// A set of states.
-#[derive(Clone)]
-struct States(Vec<u64>);
+#[derive(Debug, Clone)]
+pub(super) struct States(Vec<u64>);
 
 impl States {
+    /// Before any character.
+    fn start(tokens: &[Token]) -> Self {
+        let mut states = Self(vec![0; tokens.len() / 64 + 1]);
+        states.insert(0);
+        states.close(tokens);
+        states
+    }
+
+    /// No name can lead anywhere any more.
+    fn is_dead(&self) -> bool {
+        self.0.iter().all(|&word| word == 0)
+    }
+
     fn contains(&self, state: usize) -> bool {
         self.0[state / 64] >> (state % 64) & 1 != 0
     }
@@ -142,49 +189,48 @@ impl States {
             }
         }
     }
-}
 
-/// The states after `first` and then `second`.
-fn run(tokens: &[Token], first: &[u8], second: &[u8]) -> States {
-    let mut states = States(vec![0; tokens.len() / 64 + 1]);
-    let mut next = states.clone();
-    states.insert(0);
-    states.close(tokens);
-    for c in characters(first).chain(characters(second)) {
-        next.0.fill(0);
-        for word in 0..states.0.len() {
-            let mut bits = states.0[word];
-            while bits != 0 {
-                let state = word * 64 + bits.trailing_zeros() as usize;
-                bits &= bits - 1;
-                match tokens.get(state) {
-                    Some(Token::Literal(literal)) if *literal == c => next.insert(state + 1),
-                    Some(Token::Any) if c != '/' => next.insert(state + 1),
-                    Some(Token::Class { negated, ranges })
-                        if ranges.iter().any(|(lo, hi)| *lo <= c && c <= *hi) != *negated =>
-                    {
-                        next.insert(state + 1);
-                    }
-                    Some(Token::Star) if c != '/' => next.insert(state),
-                    Some(Token::Deep) => next.insert(state),
-                    Some(Token::DirsTail) => {
-                        next.insert(state);
-                        if c == '/' {
+    /// Goes on over `name`.
+    fn step(&mut self, tokens: &[Token], name: &[u8]) {
+        if self.is_dead() {
+            return;
+        }
+        let mut next = Self(vec![0; self.0.len()]);
+        for c in characters(name) {
+            next.0.fill(0);
+            for word in 0..self.0.len() {
+                let mut bits = self.0[word];
+                while bits != 0 {
+                    let state = word * 64 + bits.trailing_zeros() as usize;
+                    bits &= bits - 1;
+                    match tokens.get(state) {
+                        Some(Token::Literal(literal)) if *literal == c => next.insert(state + 1),
+                        Some(Token::Any) if c != '/' => next.insert(state + 1),
+                        Some(Token::Class { negated, ranges })
+                            if ranges.iter().any(|(lo, hi)| *lo <= c && c <= *hi) != *negated =>
+                        {
                             next.insert(state + 1);
                         }
+                        Some(Token::Star) if c != '/' => next.insert(state),
+                        Some(Token::Deep) => next.insert(state),
+                        Some(Token::DirsTail) => {
+                            next.insert(state);
+                            if c == '/' {
+                                next.insert(state + 1);
+                            }
+                        }
+                        // Dirs consumes nothing: its tail is in the set already. None is the end.
+                        _ => {}
                     }
-                    // Dirs consumes nothing: its tail is in the set already. None is the end.
-                    _ => {}
                 }
             }
-        }
-        next.close(tokens);
-        std::mem::swap(&mut states, &mut next);
-        if states.0.iter().all(|&word| word == 0) {
-            break;
+            next.close(tokens);
+            std::mem::swap(self, &mut next);
+            if self.is_dead() {
+                break;
+            }
         }
     }
-    states
 }
 
 /// The characters of a name; each byte that is no UTF-8 counts as U+FFFD, as Go has it.

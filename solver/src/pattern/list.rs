@@ -5,6 +5,7 @@
 //! to its children; both show in a few odd lists (`!a` after a rule that matches below `a` only),
 //! so here too a path is judged from its first directory down.
 
+use super::glob::States;
 use super::{Glob, PatternError};
 
 /// The rules of an ignore file, or the `--exclude` patterns of a COPY.
@@ -19,13 +20,21 @@ struct Rule {
     negated: bool,
     /// Position in the list as given, in which empty patterns count too.
     position: usize,
+    /// Position among those whose states go from a directory to what is in it: what has to be run
+    /// over a whole path, and what may let something in again.
+    run: Option<usize>,
 }
 
-/// What a directory was told: hand it to [`PatternList`] with each of its children.
+/// What a directory was told: hand it to [`PatternList`] with each of its children. It knows how far
+/// each rule has come in the directory's path, so that a child costs no more than its own name.
 #[derive(Debug, Clone)]
 pub struct Matched {
     rules: Box<[bool]>,
     excluded: bool,
+    /// Of rules that have to be run over a path, in their order: after the directory's.
+    states: Box<[States]>,
+    /// Bytes of the directory's path.
+    length: usize,
 }
 
 impl Matched {
@@ -42,6 +51,7 @@ impl PatternList {
     /// The first pattern that is malformed.
     pub fn new<P: AsRef<str>>(patterns: impl IntoIterator<Item = P>) -> Result<Self, PatternError> {
         let mut rules = Vec::new();
+        let mut runs = 0..;
         for (position, pattern) in patterns.into_iter().enumerate() {
             let pattern = pattern.as_ref();
             let (negated, pattern) = match pattern.strip_prefix('!') {
@@ -50,10 +60,13 @@ impl PatternList {
                 None => (false, pattern),
             };
             if !pattern.is_empty() {
+                let glob = Glob::path(pattern)?;
+                let run = (negated || glob.is_run()).then(|| runs.next()).flatten();
                 rules.push(Rule {
-                    glob: Glob::path(pattern)?,
+                    glob,
                     negated,
                     position,
+                    run,
                 });
             }
         }
@@ -96,19 +109,31 @@ impl PatternList {
 
     /// What the root of a tree is told: it is never matched.
     pub fn root(&self) -> Matched {
+        let run = self.rules.iter().filter(|rule| rule.run.is_some());
         Matched {
             rules: vec![false; self.rules.len()].into(),
             excluded: false,
+            states: run.map(|rule| rule.glob.start()).collect(),
+            length: 0,
         }
     }
 
-    /// What the directory at `path` is told, whose parent was told `parent`.
+    /// What the directory at `path` is told, which is in the one that was told `parent`.
     pub fn enter(&self, parent: &Matched, path: impl AsRef<[u8]>) -> Matched {
-        let mut told = self.root();
-        told.excluded = self.judge(Some(parent), path.as_ref(), |rule| {
-            told.rules[rule] = true;
-        });
-        told
+        let path = path.as_ref();
+        let mut rules: Box<[bool]> = vec![false; self.rules.len()].into();
+        let excluded = self.judge(Some(parent), path, |rule| rules[rule] = true);
+        let rest = path.get(parent.length..).unwrap_or_default();
+        let run = self.rules.iter().filter(|rule| rule.run.is_some());
+        let states = run.zip(&parent.states);
+        Matched {
+            rules,
+            excluded,
+            states: states
+                .map(|(rule, states)| rule.glob.step(states.clone(), rest))
+                .collect(),
+            length: path.len(),
+        }
     }
 
     /// Whether `path` is matched, whose parent directory was told `parent`. Allocates nothing.
@@ -121,6 +146,19 @@ impl PatternList {
         let dir = dir.as_ref();
         let mut negated = self.rules.iter().filter(|rule| rule.negated);
         negated.any(|rule| rule.glob.may_match_below(dir))
+    }
+
+    /// The same of a directory in one that was told `parent`.
+    pub fn may_include_below_in(&self, parent: &Matched, dir: impl AsRef<[u8]>) -> bool {
+        let rest = dir.as_ref().get(parent.length..).unwrap_or_default();
+        let mut negated = self.rules.iter().filter(|rule| rule.negated);
+        negated.any(|rule| match rule.run {
+            Some(run) => {
+                let states = rule.glob.step(parent.states[run].clone(), rest);
+                rule.glob.accepts_below(&states)
+            }
+            None => true,
+        })
     }
 
     /// What the directory that holds `path` was told; none at the top.
@@ -145,9 +183,17 @@ impl PatternList {
         if path.is_empty() || path == b"." {
             return excluded;
         }
+        let matches = |rule: &Rule| match (rule.run, parent) {
+            (Some(run), Some(told)) if rule.glob.is_run() => {
+                let rest = path.get(told.length..).unwrap_or_default();
+                let states = rule.glob.step(told.states[run].clone(), rest);
+                rule.glob.accepts(&states)
+            }
+            _ => rule.glob.matches(path),
+        };
         for (position, rule) in self.rules.iter().enumerate() {
             let matched = parent.is_some_and(|told| told.rules[position])
-                || (rule.negated == excluded && rule.glob.matches(path));
+                || (rule.negated == excluded && matches(rule));
             if matched {
                 excluded = !rule.negated;
                 note(position);
@@ -267,9 +313,13 @@ mod tests {
 
             let mut told = rules.root();
             for (at, _) in path.match_indices('/') {
+                let below = rules.may_include_below(&path[..at]);
+                for parent in [&told, &rules.root()] {
+                    prop_assert_eq!(rules.may_include_below_in(parent, &path[..at]), below);
+                }
                 told = rules.enter(&told, &path[..at]);
                 if told.excluded() && !expected {
-                    prop_assert!(rules.may_include_below(&path[..at]));
+                    prop_assert!(below);
                 }
             }
             prop_assert_eq!(rules.matches_in(&told, &path), expected);

@@ -35,7 +35,7 @@ fn prepare(
     let failed = ContainerError::prepare;
     let spec = start.spec;
     let terminal = start.terminal.as_ref();
-    let mut keep = vec![reporter.0.as_raw_fd()];
+    let mut keep = vec![reporter.pipe().as_raw_fd()];
     keep.extend(start.stdio.iter().map(AsRawFd::as_raw_fd));
     keep.extend(start.made.tree.iter().map(AsRawFd::as_raw_fd));
     keep.extend(start.joined.iter().map(AsRawFd::as_raw_fd));
@@ -51,6 +51,7 @@ fn prepare(
         plan(spec, &launch.machine)
     };
     let root = Builder::new(start, launch, reporter)?.build(&steps)?;
+    reporter.tell();
     if start.hold {
         hand_over(&root, &start.stdio)?;
         exit_now(0);
@@ -77,10 +78,9 @@ fn prepare(
     drop(root);
 
     take_stdio(terminal.map(|terminal| &terminal.peer), &start.stdio)?;
-    close_all_but(&[reporter.0.as_raw_fd()]).map_err(failed("closing descriptors"))?;
+    close_all_but(&[reporter.pipe().as_raw_fd()]).map_err(failed("closing descriptors"))?;
 
-    let who = process::identify(&spec.process)?;
-    let env = process::environment(&spec.process, start.secret_env, who.uid)?;
+    let (who, env) = process::identify(&spec.process, start.secret_env)?;
     process::give_stdio(&who, terminal.is_some())
         .map_err(failed("giving the standard descriptors to the user"))?;
     process::enter_directory(&spec.process.cwd, &who, true)?;

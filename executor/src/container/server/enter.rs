@@ -57,7 +57,7 @@ pub(crate) fn enter(
         process::oom_score(before)?;
     }
     match cloned {
-        Ok(Cloned::Child) => run(entry, launch, Reporter(write)),
+        Ok(Cloned::Child) => run(entry, launch, Reporter::new(write)),
         Ok(Cloned::Parent { pid, pidfd }) => Ok((pid, pidfd, Report::new(read))),
         Err(cause) => Err(ContainerError::prepare("entering the container")(cause)),
     }
@@ -74,7 +74,7 @@ fn prepare(
     reporter: &Reporter,
 ) -> Result<std::convert::Infallible, ContainerError> {
     let failed = ContainerError::prepare;
-    let mut keep = vec![reporter.0.as_raw_fd(), entry.container.as_raw_fd()];
+    let mut keep = vec![reporter.pipe().as_raw_fd(), entry.container.as_raw_fd()];
     keep.extend(entry.stdio.iter().map(AsRawFd::as_raw_fd));
     keep.extend(
         entry
@@ -86,10 +86,9 @@ fn prepare(
     rustix::process::setsid().map_err(failed("setsid"))?;
     join(entry.container, namespaces(entry.spec)).map_err(failed("joining the namespaces"))?;
     child::take_stdio(entry.terminal.map(|terminal| &terminal.peer), entry.stdio)?;
-    close_all_but(&[reporter.0.as_raw_fd()]).map_err(failed("closing descriptors"))?;
+    close_all_but(&[reporter.pipe().as_raw_fd()]).map_err(failed("closing descriptors"))?;
 
-    let who = process::identify(entry.process)?;
-    let env = process::environment(entry.process, &[], who.uid)?;
+    let (who, env) = process::identify(entry.process, &[])?;
     process::give_stdio(&who, entry.terminal.is_some())
         .map_err(failed("giving the standard descriptors to the user"))?;
     process::enter_directory(&entry.process.cwd, &who, false)?;

@@ -28,7 +28,7 @@ pub(super) fn stay_in_front(reporter: &Reporter) -> Result<(), ContainerError> {
             Ok(())
         }
         Cloned::Parent { pid, .. } => {
-            let _ = reporter.0.as_raw_fd();
+            let _ = reporter.pipe().as_raw_fd();
             // the report must end when the program is executed, not when init ends
             let _ = close_all_but(&[]);
             watch(pid, &all)

@@ -22,6 +22,8 @@ use crate::sys::process::raise_ambient;
 /// The largest passwd or group file that is read.
 pub(super) const USER_FILE: u64 = 1 << 20;
 /// PATH of a container that sets none.
+/// Where a system keeps its users.
+const PASSWD: &str = "/etc/passwd";
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// How much the program may do.
@@ -37,21 +39,27 @@ pub(super) struct Rights<'a> {
     pub(super) no_new_privileges: bool,
 }
 
-/// Who the process will be, from the container's own files.
-pub(super) fn identify(process: &Process) -> Result<Identity, ContainerError> {
-    user::identify(&process.user, &process.groups, &mut read)
-}
-
-/// The environment: what was asked for, the secret variables, HOME and PATH when they are missing.
-pub(super) fn environment(
+/// Who the process will be, from the container's own files, and its environment: what was asked
+/// for, the secret variables, HOME and PATH when they are missing.
+pub(super) fn identify(
     process: &Process,
     secrets: &[String],
-    uid: u32,
-) -> Result<Vec<String>, ContainerError> {
-    // a container without passwd has homes all the same
-    Ok(complete(process, secrets, &|| {
-        user::home(uid, &read("/etc/passwd").unwrap_or_default())
-    }))
+) -> Result<(Identity, Vec<String>), ContainerError> {
+    let mut known = None::<String>;
+    let mut read_once = |path: &str| {
+        let text = read(path)?;
+        if path == PASSWD {
+            known = Some(text.clone());
+        }
+        Ok(text)
+    };
+    let who = user::identify(&process.user, &process.groups, &mut read_once)?;
+    let env = complete(process, secrets, &|| {
+        // a container without passwd has homes all the same
+        let text = || read(PASSWD).unwrap_or_default();
+        user::home(who.uid, &known.clone().unwrap_or_else(text))
+    });
+    Ok((who, env))
 }
 
 /// The same with the home directory given, which is asked for only when it is needed.
@@ -353,9 +361,11 @@ mod tests {
     fn the_last_of_two_variables_counts_and_defaults_fill_up() {
         let process = Process {
             env: ["A=1", "B=2", "A=3", "HOME="].map(str::to_owned).into(),
+            user: "4000000:0".to_owned(),
             ..Process::default()
         };
-        let env = environment(&process, &["B=secret".to_owned()], 4_000_000).unwrap();
+        let (who, env) = identify(&process, &["B=secret".to_owned()]).unwrap();
+        assert_eq!((who.uid, who.gid), (4_000_000, 0));
         assert_eq!(env[..2], ["A=3", "B=secret"]);
         assert_eq!(env[2], format!("PATH={PATH}"));
         assert_eq!(env[3], "HOME=/");

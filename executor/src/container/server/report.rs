@@ -1,9 +1,10 @@
 //! What a container's process tells the launcher before it becomes the program, over a pipe that
 //! closes at that moment. Knows lines, and nothing of what they are about.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::{Deserialize, Serialize};
@@ -20,11 +21,27 @@ enum Note {
     Failed(ContainerError),
 }
 
-/// The writing end, in the new process.
+/// The writing end, in the new process. Stubs are told together when the preparing is over, so that
+/// the launcher wakes up for them once.
 #[derive(Debug)]
-pub(crate) struct Reporter(pub(crate) OwnedFd);
+pub(crate) struct Reporter {
+    pipe: OwnedFd,
+    stubs: RefCell<Vec<u8>>,
+}
 
 impl Reporter {
+    pub(crate) const fn new(pipe: OwnedFd) -> Self {
+        Self {
+            pipe,
+            stubs: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// The descriptor that must stay open until the end.
+    pub(crate) fn pipe(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+
     /// Does in a clone what ends in the program; whatever keeps it from that is told, and the clone ends.
     pub(crate) fn watch(
         self,
@@ -44,22 +61,32 @@ impl Reporter {
     }
 
     pub(crate) fn stub(&self, path: &str) {
-        self.write(&Note::Stub(path.to_owned()));
+        let line = line(&Note::Stub(path.to_owned()));
+        self.stubs.borrow_mut().extend(line);
     }
 
-    pub(crate) fn failed(&self, error: ContainerError) {
-        self.write(&Note::Failed(error));
-    }
-
-    fn write(&self, note: &Note) {
-        let mut line = serde_json::to_vec(note).unwrap_or_default();
-        line.push(b'\n');
-        let mut rest = line.as_slice();
+    /// Tells of the stubs: called when all mounts are made.
+    pub(crate) fn tell(&self) {
+        let lines = self.stubs.take();
+        let mut rest = lines.as_slice();
         // a launcher that is gone does not miss it
-        while let Ok(count @ 1..) = rustix::io::write(self.0.as_fd(), rest) {
+        while !rest.is_empty()
+            && let Ok(count @ 1..) = rustix::io::write(&self.pipe, rest)
+        {
             rest = &rest[count..];
         }
     }
+
+    pub(crate) fn failed(&self, error: ContainerError) {
+        self.stubs.borrow_mut().extend(line(&Note::Failed(error)));
+        self.tell();
+    }
+}
+
+fn line(note: &Note) -> Vec<u8> {
+    let mut line = serde_json::to_vec(note).unwrap_or_default();
+    line.push(b'\n');
+    line
 }
 
 /// The reading end, in the launcher.
@@ -128,8 +155,10 @@ mod tests {
     fn notes_cross_the_pipe() {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).unwrap();
         let mut report = Report::new(read);
-        let reporter = Reporter(write);
+        let reporter = Reporter::new(write);
         reporter.stub("a/b");
+        reporter.tell();
+        reporter.stub("c");
         assert!(!report.read());
         assert!(!report.has_failed());
         reporter.failed(ContainerError::NoCommand);
@@ -137,7 +166,7 @@ mod tests {
         assert!(report.read());
         assert!(report.has_failed());
         let (stubs, failed) = report.finish();
-        assert_eq!(stubs, ["a/b"]);
+        assert_eq!(stubs, ["a/b", "c"]);
         assert_eq!(failed, Some(ContainerError::NoCommand));
     }
 }

@@ -225,7 +225,7 @@ fn clone(
     let group = group.map(|group| group.directory().as_fd());
     let cloned = within_pid_namespace(pid_namespace(start)?, || clone_process(flags as u64, group));
     match cloned {
-        Ok(Cloned::Child) => child::run(start, launch, Reporter(write)),
+        Ok(Cloned::Child) => child::run(start, launch, Reporter::new(write)),
         Ok(Cloned::Parent { pid, pidfd }) => Ok((pid, pidfd, Report::new(read))),
         Err(cause) => Err(ContainerError::Namespaces {
             cause: cause.into(),
