@@ -12,7 +12,7 @@
 //! containers/<id>/              container.json, status, log, and what the container changed
 //! volumes/<name>/_data          files of volumes
 //! networks/<id>/<container>     who is on a network
-//! leases tmp/ ballast
+//! leases tmp/ ballast .ballast-1…
 //! ```
 //!
 //! Opening a store that is as it was left reads one small file and one row.

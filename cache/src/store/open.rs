@@ -151,6 +151,9 @@ fn make(root: &Path, json: &Path) -> Result<Body, StoreError> {
             || ["leases", "ballast", "store.json", SCRATCH]
                 .iter()
                 .any(|file| name == *file)
+            || name
+                .as_encoded_bytes()
+                .starts_with(crate::ballast::SPARE.as_bytes())
             // With the journals that are there while somebody else makes it.
             || name.as_encoded_bytes().starts_with(b"records.sqlite");
         if !ours {
