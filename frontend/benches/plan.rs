@@ -1,6 +1,7 @@
 //! What it costs to read a Dockerfile: instructions to a plan, and any bytes to errors.
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use frontend::ignore::IgnoreRules;
 use frontend::plan::{ImageName, ImageResolver, ResolveError, ResolvedImage};
 use frontend::{PlanRequest, parse, plan};
 use image::{Digest, ImageConfig, Platform};
@@ -98,9 +99,56 @@ fn benches(criterion: &mut Criterion) {
     }
 }
 
+/// A Dockerfile of 200 lines on which most checks have something to look at.
+fn checked() -> String {
+    let mut text = "FROM base AS build\nARG VERSION=1\nWORKDIR /src\n".to_owned();
+    for n in 0..98 {
+        text += &format!("ENV A{n}=$VERSION\nCOPY --chown=0:0 src/d{n} ./d{n}/\n");
+    }
+    text + "CMD [\"/src/run\"]\n"
+}
+
+/// Rules of every kind, as many as a long ignore file has.
+fn ignore_file() -> String {
+    let mut text = "*.log\n**/target\n!keep.log\n".to_owned();
+    for n in 0..32 {
+        text += &format!("d{n}/*.tmp\n**/n{n}/**/*.o\n!**/n{n}/keep.o\n");
+    }
+    text
+}
+
+fn checks(criterion: &mut Criterion) {
+    let rules = IgnoreRules::parse(ignore_file().as_bytes()).expect("it is right");
+    let text = checked();
+    let request = PlanRequest {
+        ignored: Some(rules.clone()),
+        ..request()
+    };
+    let paths: Vec<String> = (0..10_000)
+        .map(|n| format!("src/d{}/n{}/deep/er/f{n}.o", n % 100, n % 40))
+        .collect();
+    criterion.bench_function(
+        "check 200 lines, judge 10,000 paths by 99 rules",
+        |bencher| {
+            bencher.iter_with_large_drop(|| {
+                let dockerfile = parse(&text).expect("it is right");
+                let plan = plan(&dockerfile, &request, &Anything).expect("it is right");
+                let left_out = paths.iter().filter(|path| rules.excludes(path)).count();
+                (plan, left_out)
+            });
+        },
+    );
+    for depth in [500, 1_000] {
+        let path = "d/".repeat(depth) + "f.o";
+        criterion.bench_function(&format!("judge a path of {depth} directories"), |bencher| {
+            bencher.iter(|| rules.excludes(&path));
+        });
+    }
+}
+
 criterion_group! {
     name = reading;
     config = Criterion::default().sample_size(10);
-    targets = benches
+    targets = benches, checks
 }
 criterion_main!(reading);

@@ -22,7 +22,11 @@ trait View: Send {
     fn event(&mut self, steps: &Steps, index: usize, event: &Event);
     /// A line that belongs to no step.
     fn note(&mut self, text: &str);
-    /// Time went by: called about ten times a second.
+    /// Whether it wants to know that time goes by.
+    fn ticks(&self) -> bool {
+        false
+    }
+    /// Time went by: called about ten times a second, if it [wants](Self::ticks) that.
     fn tick(&mut self, _steps: &Steps) {}
     /// It is over.
     fn finish(&mut self, steps: &Steps);
@@ -58,6 +62,7 @@ impl Progress {
             Mode::Json => Box::new(json::Json::new(stderr)),
             Mode::Quiet => Box::new(Quiet),
         };
+        let ticks = view.ticks();
         let progress = Self {
             shared: Arc::new(Mutex::new(Shared {
                 steps: Steps::default(),
@@ -65,7 +70,9 @@ impl Progress {
                 over: false,
             })),
         };
-        progress.start_clock();
+        if ticks {
+            progress.start_clock();
+        }
         progress
     }
 

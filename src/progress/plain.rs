@@ -11,6 +11,8 @@ use super::steps::{Kind, Outcome, Steps, bytes, clean, seconds};
 /// Writes plain lines.
 pub struct Plain<W> {
     out: W,
+    /// Lines that are written together, when all is said about an event.
+    lines: Vec<u8>,
     announced: HashSet<usize>,
     partial: std::collections::HashMap<usize, Vec<u8>>,
 }
@@ -20,14 +22,21 @@ impl<W: Write + Send> Plain<W> {
     pub fn new(out: W) -> Self {
         Self {
             out,
+            lines: Vec::new(),
             announced: HashSet::new(),
             partial: std::collections::HashMap::new(),
         }
     }
 
     fn line(&mut self, text: &str) {
+        self.lines.extend_from_slice(text.as_bytes());
+        self.lines.push(b'\n');
+    }
+
+    fn write(&mut self) {
         // Progress that cannot be written (a closed pipe) must not stop the build.
-        let _ = writeln!(self.out, "{text}");
+        let _ = self.out.write_all(&self.lines);
+        self.lines.clear();
     }
 
     fn announce(&mut self, number: usize, name: &str) {
@@ -45,6 +54,25 @@ impl<W: Write + Send> Plain<W> {
 
 impl<W: Write + Send> super::View for Plain<W> {
     fn event(&mut self, steps: &Steps, index: usize, event: &Event) {
+        self.lines_of(steps, index, event);
+        self.write();
+    }
+
+    fn note(&mut self, text: &str) {
+        self.line(text);
+        self.write();
+    }
+
+    fn finish(&mut self, steps: &Steps) {
+        if let Some(summary) = summary(steps) {
+            self.line(&summary);
+            self.write();
+        }
+    }
+}
+
+impl<W: Write + Send> Plain<W> {
+    fn lines_of(&mut self, steps: &Steps, index: usize, event: &Event) {
         let step = steps.get(index);
         let number = step.number;
         let at = format!("{:.3}", step.running_for().as_secs_f64());
@@ -89,16 +117,6 @@ impl<W: Write + Send> super::View for Plain<W> {
                 self.line(&format!("#{number} CANCELED"));
             }
             Event::Started { .. } | Event::Progress { .. } | Event::Skipped { .. } => {}
-        }
-    }
-
-    fn note(&mut self, text: &str) {
-        self.line(text);
-    }
-
-    fn finish(&mut self, steps: &Steps) {
-        if let Some(summary) = summary(steps) {
-            self.line(&summary);
         }
     }
 }

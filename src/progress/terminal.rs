@@ -118,6 +118,10 @@ impl super::View for Terminal {
         self.print(text);
     }
 
+    fn ticks(&self) -> bool {
+        true
+    }
+
     fn tick(&mut self, steps: &Steps) {
         self.draw(steps);
     }

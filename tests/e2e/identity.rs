@@ -1,7 +1,10 @@
 //! What is the same and what is not: bytes behind equal sizes and times, owners, copies of a
 //! project, and steps that leave what they left before.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
@@ -173,6 +176,75 @@ fn a_chain_is_cut_off_where_the_result_is_the_same() {
             assert_eq!((ran, now), (2, first), "{err}");
         }
     }
+}
+
+/// What is in the store's layers: for each path what would differ if somebody had made the file,
+/// written to it or opened it (where the file system notes that).
+fn layers(place: &Place) -> BTreeMap<PathBuf, [i64; 7]> {
+    let mut found = BTreeMap::new();
+    let mut dirs = vec![place.path("store/layers/v1")];
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(&dir).unwrap() {
+            let path = entry.unwrap().path();
+            let meta = fs::symlink_metadata(&path).unwrap();
+            if meta.is_dir() {
+                dirs.push(path);
+            } else {
+                let inode = meta.ino() as i64;
+                let (mtime, ctime) = (meta.mtime(), meta.ctime());
+                let nanos = [meta.mtime_nsec(), meta.ctime_nsec(), meta.atime_nsec()];
+                let times = [mtime, ctime, meta.atime(), nanos[0], nanos[1], nanos[2]];
+                let mut all = [inode; 7];
+                all[1..].copy_from_slice(&times);
+                found.insert(path, all);
+            }
+        }
+    }
+    found
+}
+
+/// The layer of the copy goes onto the other base as it is: nothing of it is made again, written to
+/// or read.
+#[test]
+fn a_linked_copy_onto_another_base_touches_no_file_of_the_copy() {
+    let Some(place) = Place::with_base() else {
+        return;
+    };
+    for n in 0..40 {
+        place.write(&format!("src/d{}/f{n}", n % 4), &format!("copied {n}\n"));
+    }
+    let dockerfile = |base: &str| {
+        format!(
+            "FROM base:1 AS tool\nRUN echo tool > /tool\nFROM base:1 AS under\nRUN echo {base} > /n\n\
+             FROM under\nCOPY --link src /src\nCOPY --link --from=tool /tool /bin/tool\n"
+        )
+    };
+    place.build(&dockerfile("one"), &[]).ok();
+    let before = layers(&place);
+    let is_copied = |path: &Path| path.to_string_lossy().contains("/src/");
+    assert_eq!(before.keys().filter(|path| is_copied(path)).count(), 40);
+
+    let said = place.build(&dockerfile("two"), &[]).ok();
+    assert_eq!(
+        said.ran(),
+        ["[under 2/2] RUN echo two > /n"],
+        "{}",
+        said.err
+    );
+    let after = layers(&place);
+    for (path, what) in before.iter().filter(|(path, _)| is_copied(path)) {
+        assert_eq!(after.get(path), Some(what), "{}", path.display());
+    }
+    let new: Vec<&PathBuf> = after
+        .keys()
+        .filter(|path| !before.contains_key(*path))
+        .collect();
+    let is_of_the_run = |path: &&PathBuf| path.ends_with("fs/n") || path.ends_with("index");
+    assert!(new.len() == 2 && new.iter().all(is_of_the_run), "{new:?}");
+    assert_eq!(
+        place.sh("cat /n /src/d3/f39 /bin/tool"),
+        "two\ncopied 39\ntool\n"
+    );
 }
 
 #[test]

@@ -18,8 +18,13 @@ use super::work::{Place, Report};
 use super::{Options, Outcome, Resolution, Solution, SolveError, Solved};
 use crate::{Cancel, Event, HitOrigin, Output, ResultCache, Verdict, VertexId, Worker};
 
-/// How many threads do what is not a step: look-ups, pins, selections (which use the CPU pool).
+/// How many threads at most do what is not a step: look-ups, pins, selections (which use the CPU
+/// pool). It is the processor that they need, so there are no more than processors, but two at least.
 const ASKERS: usize = 8;
+
+fn askers() -> usize {
+    std::thread::available_parallelism().map_or(2, |count| count.get().clamp(2, ASKERS))
+}
 
 /// How soon a cancellation from outside is noticed.
 const CANCEL_POLL: Duration = Duration::from_millis(20);
@@ -83,7 +88,7 @@ where
             nodes,
             outer,
             forecasting: false,
-            askers: Pool::new(scope, "ask", ASKERS, letters.clone()),
+            askers: Pool::new(scope, "ask", askers(), letters.clone()),
             steppers: Pool::new(scope, "step", jobs, letters),
             inbox,
             running: 0,
