@@ -2,6 +2,7 @@
 //! is first needed and panic if there are no threads to be had; and it waits for every thread that it
 //! was promised. So the threads are made first, and the pool of those that there are.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use rayon::{ThreadBuilder, ThreadPoolBuilder};
@@ -11,6 +12,10 @@ use crate::report::{Class, Failure};
 /// Makes the pool: as many threads as processors, or as many as there are to be had. Made before, it
 /// stays as it is.
 pub fn start() -> Result<(), Failure> {
+    static IS_MADE: AtomicBool = AtomicBool::new(false);
+    if IS_MADE.load(Ordering::Acquire) {
+        return Ok(());
+    }
     let wanted = std::thread::available_parallelism().map_or(2, usize::from);
     let mut waiting: Vec<Sender<ThreadBuilder>> = Vec::new();
     for _ in 0..wanted {
@@ -45,5 +50,6 @@ pub fn start() -> Result<(), Failure> {
         .num_threads(count)
         .spawn_handler(spawn)
         .build_global();
+    IS_MADE.store(true, Ordering::Release);
     Ok(())
 }

@@ -60,11 +60,12 @@ impl ImageResolver for Images {
 struct Listed(String);
 
 impl ContextFiles for Listed {
-    fn visit(&self, visit: &mut dyn FnMut(&[u8], u64)) {
-        for line in self.0.lines() {
+    fn find(&self, wanted: &(dyn Fn(&[u8], u64) -> bool + Sync)) -> Vec<(Vec<u8>, u64)> {
+        let files = self.0.lines().map(|line| {
             let (path, size) = line.split_once(char::is_whitespace).unwrap();
-            visit(path.as_bytes(), size.trim().parse().unwrap());
-        }
+            (path.as_bytes().to_vec(), size.trim().parse().unwrap())
+        });
+        files.filter(|(path, size)| wanted(path, *size)).collect()
     }
 
     fn head(&self, _: &str) -> Vec<u8> {

@@ -79,7 +79,7 @@ fn look(
             return Ok((project, foretold));
         }
     };
-    request.plan.ignored = Some(project.ignore.clone());
+    project.describe(&mut request.plan);
     let images = Images::new(&store, args.pull, &cancel);
     let tools = Tools {
         store: &store,

@@ -53,9 +53,9 @@ pub struct PlanRequest {
 
 /// Lists the files of a context: all that rules know of a file system.
 pub trait ContextFiles: Debug + Send + Sync {
-    /// Tells `visit` of every regular file that can be found: its path, relative and
-    /// `/`-separated, and how many bytes it has.
-    fn visit(&self, visit: &mut dyn FnMut(&[u8], u64));
+    /// The regular files that are `wanted`, by their path, relative and `/`-separated, and how many
+    /// bytes they have; in any order. What cannot be read is not there.
+    fn find(&self, wanted: &(dyn Fn(&[u8], u64) -> bool + Sync)) -> Vec<(Vec<u8>, u64)>;
 
     /// The first bytes of a file, some hundreds; none if it cannot be read.
     fn head(&self, path: &str) -> Vec<u8>;

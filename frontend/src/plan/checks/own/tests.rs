@@ -141,10 +141,10 @@ fn everything_before_the_dependencies() {
 struct Files(&'static [(&'static str, u64)]);
 
 impl ContextFiles for Files {
-    fn visit(&self, visit: &mut dyn FnMut(&[u8], u64)) {
-        for (path, size) in self.0 {
-            visit(path.as_bytes(), *size);
-        }
+    fn find(&self, wanted: &(dyn Fn(&[u8], u64) -> bool + Sync)) -> Vec<(Vec<u8>, u64)> {
+        let files = self.0.iter().map(|(path, size)| (path.as_bytes(), *size));
+        let found = files.filter(|(path, size)| wanted(path, *size));
+        found.map(|(path, size)| (path.to_vec(), size)).collect()
     }
 
     fn head(&self, _: &str) -> Vec<u8> {

@@ -126,17 +126,17 @@ struct Suspect {
 }
 
 fn look(files: &dyn ContextFiles) -> Vec<Suspect> {
-    let mut suspects = Vec::new();
-    files.visit(&mut |path, size| {
-        let large = (size >= LARGE).then_some(size);
+    let is_suspect = |path: &[u8], size| {
         let path = String::from_utf8_lossy(path);
-        if large.is_some() || is_secret(&path, &|| files.head(&path)) {
-            suspects.push(Suspect {
-                path: path.into_owned(),
-                large,
-            });
-        }
-    });
+        size >= LARGE || is_secret(&path, &|| files.head(&path))
+    };
+    let found = files.find(&is_suspect).into_iter();
+    let mut suspects: Vec<Suspect> = found
+        .map(|(path, size)| Suspect {
+            path: String::from_utf8_lossy(&path).into_owned(),
+            large: (size >= LARGE).then_some(size),
+        })
+        .collect();
     // Small ones first: they are the secrets.
     suspects.sort_by(|a, b| (a.large, &a.path).cmp(&(b.large, &b.path)));
     suspects
