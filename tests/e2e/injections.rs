@@ -118,8 +118,13 @@ fn judge(tampering: &Tampering, traced: &Traced, words: &str) -> Option<String> 
         || (code == 127 && words.contains("error while loading shared libraries"));
     // The thread that waits for signals reads from a socket of its own; the build goes on without it.
     // The standard library ends a process whose pipe to a child cannot be made non-blocking; of the
-    // one that calls newuidmap it is said that it failed.
-    let elsewhere = ["/signal-hook-", "/std/src/sys/process/"];
+    // one that calls newuidmap it is said that it failed. It also ends one that has no memory for a
+    // second stack before `main` begins; of a launcher it is said that it cannot be started.
+    let elsewhere = [
+        "/signal-hook-",
+        "/std/src/sys/process/",
+        "/std/src/sys/pal/",
+    ];
     let panicked = words.lines().any(|line| {
         line.contains("panicked at") && !elsewhere.iter().any(|place| line.contains(place))
     });
