@@ -26,11 +26,26 @@ pub type Row = Vec<String>;
 impl Columns {
     /// Prints rows in a format: `table`, `table TEMPLATE`, `json`, or a template.
     pub fn print(&self, format: Option<&str>, rows: &[Row]) -> Result<(), Failure> {
-        print(&self.render(format, rows)?)
+        print(&self.render(format, rows, None)?)
     }
 
-    fn render(&self, format: Option<&str>, rows: &[Row]) -> Result<String, Failure> {
-        let format = format.unwrap_or("table").trim();
+    /// The same of things that have labels, as many as there are rows: `{{.Label "name"}}` is one.
+    pub fn print_labelled(
+        &self,
+        format: Option<&str>,
+        rows: &[Row],
+        labels: &[BTreeMap<String, String>],
+    ) -> Result<(), Failure> {
+        print(&self.render(format, rows, Some(labels))?)
+    }
+
+    fn render(
+        &self,
+        format: Option<&str>,
+        rows: &[Row],
+        labels: Option<&[BTreeMap<String, String>]>,
+    ) -> Result<String, Failure> {
+        let format = custom(format).unwrap_or("table");
         let (table, text) = match format.strip_prefix("table") {
             Some("") => {
                 let cells = self.shown.iter().map(|field| format!("{{{{.{field}}}}}"));
@@ -45,9 +60,14 @@ impl Columns {
         if table {
             let headings = self.fields.iter();
             let headings = headings.map(|(name, heading)| (*name, (*heading).to_owned()));
-            lines.push(line(&template, &Value::row(headings))?);
+            let headings = Value::row(headings);
+            let headings = match labels {
+                Some(_) => headings.and_omitted([("Label", Value::Label(None))]),
+                None => headings,
+            };
+            lines.push(line(&template, &headings)?);
         }
-        for row in rows {
+        for (at, row) in rows.iter().enumerate() {
             let fields = self.fields.iter().zip(row);
             let fields = fields.map(|((name, _), text)| (*name, text.clone()));
             lines.push(if json {
@@ -56,7 +76,14 @@ impl Columns {
                     .collect();
                 Value::Map(Some(Rc::new(sorted))).json()
             } else {
-                line(&template, &Value::row(fields))?
+                let row = Value::row(fields);
+                let row = match labels.and_then(|labels| labels.get(at)) {
+                    Some(own) => {
+                        row.and_omitted([("Label", Value::Label(Some(Rc::new(own.clone()))))])
+                    }
+                    None => row,
+                };
+                line(&template, &row)?
             });
         }
         Ok(if table {
@@ -65,6 +92,14 @@ impl Columns {
             lines.iter().flat_map(|line| [line, "\n"]).collect()
         })
     }
+}
+
+/// A format that is not the table that a list is anyway: such a one is heeded even where ids alone
+/// are asked for.
+pub fn custom(format: Option<&str>) -> Option<&str> {
+    format
+        .map(str::trim)
+        .filter(|format| !matches!(*format, "" | "table"))
 }
 
 fn line(template: &Template, row: &Value) -> Result<String, Failure> {
@@ -169,7 +204,11 @@ mod tests {
             row(["a", "a-rather-long-name", "1B"]),
             row(["b", "é", "2B"]),
         ];
-        match columns.render(format, &rows) {
+        let labels = [
+            BTreeMap::from([("a.b-c".to_owned(), "v".to_owned())]),
+            BTreeMap::new(),
+        ];
+        match columns.render(format, &rows, Some(&labels)) {
             Ok(text) => text,
             Err(failure) => failure.title,
         }
@@ -183,6 +222,12 @@ mod tests {
         for (format, expected) in [
             (None, table),
             (Some("table"), table),
+            (Some(""), table),
+            (Some("{{.ID}}={{.Label \"a.b-c\"}}"), "a=v\nb=\n"),
+            (
+                Some("table {{.ID}}\\t{{.Label \"a.b-c\"}}"),
+                "IMAGE ID   b c\na          v\nb          \n",
+            ),
             (
                 Some("table {{.ID}}\\t{{.Size}}"),
                 "IMAGE ID   SIZE\na          1B\nb          2B\n",
@@ -203,7 +248,10 @@ mod tests {
         ] {
             assert_eq!(rendered(format), expected, "{format:?}");
         }
-        assert!(rendered(Some("{{.Nope}}")).starts_with("template parsing error: "));
+        for wrong in ["{{.Nope}}", "{{.Label}}", "{{.ID \"x\"}}"] {
+            let said = rendered(Some(wrong));
+            assert!(said.starts_with("template parsing error: "), "{said}");
+        }
     }
 
     #[test]

@@ -10,7 +10,14 @@ use crate::time::written;
 
 /// A volume's JSON.
 pub fn document(store: &Store, volume: &StoredVolume) -> Json {
-    let or_null = |empty: bool, value: Json| if empty { Json::Null } else { value };
+    // Of a volume that nobody named nobody said anything.
+    let or_null = |empty: bool, value: Json| {
+        if empty && volume.anonymous {
+            Json::Null
+        } else {
+            value
+        }
+    };
     json!({
         "CreatedAt": written(volume.created),
         "Driver": "local",

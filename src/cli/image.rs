@@ -52,7 +52,7 @@ pub struct ImagePruneArgs {
     #[arg(short, long)]
     pub all: bool,
     /// Remove only images of which this holds: until=24h, label=…, label!=… (repeatable)
-    #[arg(long = "filter", value_name = "NAME=VALUE")]
+    #[arg(long = "filter", value_name = "NAME=VALUE", value_parser = crate::cli::value::filter)]
     pub filters: Vec<super::value::Pair>,
     /// Ask nothing
     #[arg(short, long)]

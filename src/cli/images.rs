@@ -10,6 +10,9 @@ pub struct ImagesArgs {
     /// Show only images of this name
     #[arg(value_name = "NAME[:TAG]")]
     pub name: Option<String>,
+    /// Show all, as is done anyway: there are no images in between
+    #[arg(short, long)]
+    pub all: bool,
     /// Print ids alone
     #[arg(short, long)]
     pub quiet: bool,
@@ -20,7 +23,7 @@ pub struct ImagesArgs {
     #[arg(long)]
     pub no_trunc: bool,
     /// Show only images of which this holds: dangling=…, reference=…, label=…, before=…, since=… (repeatable)
-    #[arg(short, long = "filter", value_name = "NAME=VALUE")]
+    #[arg(short, long = "filter", value_name = "NAME=VALUE", value_parser = crate::cli::value::filter)]
     pub filters: Vec<super::value::Pair>,
     /// Print `json`, or each image by a Go template
     #[arg(long, value_name = "FORMAT")]
@@ -45,6 +48,9 @@ pub struct RmiArgs {
     /// Remove an id that has several names
     #[arg(short, long)]
     pub force: bool,
+    /// Keep parents without a name, as is done anyway: there are none
+    #[arg(long)]
+    pub no_prune: bool,
 }
 
 /// Arguments of `history`.

@@ -138,7 +138,7 @@ pub struct NetworkInspectArgs {
 pub struct NetworkListArgs {
     /// Show only networks of which this holds: name=…, id=…, driver=…, label=…, type=custom|builtin,
     /// dangling=true|false (repeatable)
-    #[arg(short, long = "filter", value_name = "NAME=VALUE")]
+    #[arg(short, long = "filter", value_name = "NAME=VALUE", value_parser = crate::cli::value::filter)]
     pub filters: Vec<Pair>,
     /// Print `json`, or each network by a Go template
     #[arg(long, value_name = "FORMAT")]
@@ -155,7 +155,7 @@ pub struct NetworkListArgs {
 #[derive(Debug, Args)]
 pub struct NetworkPruneArgs {
     /// Remove only networks of which this holds: until=24h, label=…, label!=… (repeatable)
-    #[arg(long = "filter", value_name = "NAME=VALUE")]
+    #[arg(long = "filter", value_name = "NAME=VALUE", value_parser = crate::cli::value::filter)]
     pub filters: Vec<Pair>,
     /// Ask nothing
     #[arg(short, long)]

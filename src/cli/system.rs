@@ -65,6 +65,6 @@ pub struct SystemPruneArgs {
     #[arg(long)]
     pub volumes: bool,
     /// Remove only that of which this holds: until=24h, label=…, label!=… (repeatable)
-    #[arg(long = "filter", value_name = "NAME=VALUE")]
+    #[arg(long = "filter", value_name = "NAME=VALUE", value_parser = crate::cli::value::filter)]
     pub filters: Vec<Pair>,
 }

@@ -32,22 +32,92 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Cli, u8> {
         Ok(cli) => return Ok(cli),
         Err(error) => error,
     };
-    // `--rm=false`: people write it, and clap's flags know no values.
-    let error = if matches!(error.kind(), ErrorKind::TooManyValues) {
+    // `--rm=false` and `--name -x`: people write it, and clap's flags know no values, nor take what looks
+    // like another flag for one.
+    let is_other_way = matches!(
+        error.kind(),
+        ErrorKind::TooManyValues | ErrorKind::UnknownArgument | ErrorKind::InvalidValue
+    );
+    let error = if is_other_way {
         let lenient = with_values(Cli::command()).try_get_matches_from(&arguments);
         match lenient.and_then(|matches| Cli::from_arg_matches(&matches)) {
             Ok(cli) => return Ok(cli),
-            Err(error) => error,
+            Err(other) if matches!(error.kind(), ErrorKind::TooManyValues) => other,
+            Err(_) => error,
         }
     } else {
         error
     };
     // Nobody is left to tell if it cannot be printed.
-    let _ = error.print();
+    let _ = match in_dockers_words(&error, &arguments) {
+        Some(text) => {
+            use std::io::Write;
+            std::io::stderr().write_all(text.as_bytes())
+        }
+        None => error.print(),
+    };
     Err(exit_code(&error, command(&arguments)))
 }
 
-/// Lets every flag without a value take `=true` and `=false`.
+/// What is wrong with words and flags of docker's commands, as docker says it: scripts look for that.
+/// None of any other error, and of other commands.
+fn in_dockers_words(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
+    if command(arguments).is_none_or(|command| OWN.contains(&command)) {
+        return None;
+    }
+    let argument = error.get(ContextKind::InvalidArg).map(ToString::to_string);
+    let title = match (error.kind(), argument.as_deref()) {
+        (ErrorKind::UnknownArgument, Some(flag)) if flag.starts_with("--") => {
+            format!("unknown flag: {flag}")
+        }
+        (ErrorKind::UnknownArgument, Some(flag)) if flag.starts_with('-') => {
+            let letter = flag.chars().nth(1).unwrap_or('-');
+            format!("unknown shorthand flag: '{letter}' in {flag}")
+        }
+        (
+            ErrorKind::UnknownArgument
+            | ErrorKind::MissingRequiredArgument
+            | ErrorKind::TooFewValues,
+            _,
+        ) => counted(arguments)?,
+        _ => return None,
+    };
+    let text = error.render().to_string();
+    let rest = text.find("\n\n").map_or("\n", |at| &text[at..]);
+    Some(format!("error: {title}{rest}"))
+}
+
+/// How many words a command takes: `"rbuild stop" requires at least 1 argument.`
+fn counted(arguments: &[OsString]) -> Option<String> {
+    let mut found = Cli::command();
+    let mut path = found.get_name().to_owned();
+    for word in arguments.iter().skip(1).filter_map(|word| word.to_str()) {
+        if let Some(below) = found.find_subcommand(word) {
+            path = format!("{path} {word}");
+            found = below.clone();
+        }
+    }
+    let (mut least, mut most) = (0, Some(0_usize));
+    for argument in found.get_positionals() {
+        let range = argument.get_num_args().unwrap_or_else(|| 1.into());
+        let several = matches!(argument.get_action(), ArgAction::Append) || range.max_values() > 1;
+        if argument.is_required_set() {
+            least += range.min_values().max(1);
+        }
+        most = most.filter(|_| !several).map(|most| most + 1);
+    }
+    let words = |count: usize| format!("{count} argument{}", if count == 1 { "" } else { "s" });
+    let said = match most {
+        Some(0) => "accepts no arguments".to_owned(),
+        Some(most) if most == least => format!("requires exactly {}", words(most)),
+        Some(most) if least == 0 => format!("requires at most {}", words(most)),
+        Some(most) => format!("requires at least {least} and at most {}", words(most)),
+        None => format!("requires at least {}", words(least)),
+    };
+    Some(format!("\"{path}\" {said}."))
+}
+
+/// Lets every flag without a value take `=true` and `=false`, and every other take any word.
 fn with_values(command: Command) -> Command {
     command
         .mut_args(|argument| {
@@ -59,6 +129,8 @@ fn with_values(command: Command) -> Command {
                     .default_value("false")
                     .default_missing_value("true")
                     .value_parser(clap::value_parser!(bool))
+            } else if !argument.is_positional() && argument.get_action().takes_values() {
+                argument.allow_hyphen_values(true)
             } else {
                 argument
             }
@@ -134,6 +206,57 @@ mod tests {
         ] {
             assert_eq!(code(line), expected, "{line}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_as_docker_says_it() {
+        for (line, expected) in [
+            (
+                "rbuild stop",
+                "error: \"rbuild stop\" requires at least 1 argument.",
+            ),
+            (
+                "rbuild exec box",
+                "error: \"rbuild exec\" requires at least 2 arguments.",
+            ),
+            (
+                "rbuild ps extra",
+                "error: \"rbuild ps\" accepts no arguments.",
+            ),
+            (
+                "rbuild rename a",
+                "error: \"rbuild rename\" requires exactly 2 arguments.",
+            ),
+            (
+                "rbuild images a b",
+                "error: \"rbuild images\" requires at most 1 argument.",
+            ),
+            (
+                "rbuild port a 1 2",
+                "error: \"rbuild port\" requires at least 1 and at most 2 arguments.",
+            ),
+            (
+                "rbuild container prune x",
+                "error: \"rbuild container prune\" accepts no arguments.",
+            ),
+            ("rbuild run --bogus base", "error: unknown flag: --bogus"),
+            ("rbuild rm -x", "error: unknown shorthand flag: 'x' in -x"),
+        ] {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let Err(error) = Cli::try_parse_from(&words) else {
+                panic!("{line} is understood")
+            };
+            let said = in_dockers_words(&error, &words).unwrap_or_default();
+            assert_eq!(said.lines().next(), Some(expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_flag_takes_the_next_word_whatever_it_is() {
+        let words = ["rbuild", "kill", "-s", "-1", "box"];
+        assert!(parse(words.map(OsString::from).to_vec()).is_ok());
+        let words = ["rbuild", "kill", "--bogus", "box"];
+        assert!(parse(words.map(OsString::from).to_vec()).is_err());
     }
 
     #[test]

@@ -26,6 +26,17 @@ impl FromStr for Pair {
     }
 }
 
+/// `name=value` of a `--filter`: a name in any case, with or without spaces around.
+pub fn filter(text: &str) -> Result<Pair, String> {
+    let pair: Pair = text
+        .parse()
+        .map_err(|_| "bad format of filter (expected name=value)")?;
+    Ok(Pair {
+        name: pair.name.trim().to_ascii_lowercase(),
+        value: pair.value.trim().to_owned(),
+    })
+}
+
 /// `host:address` or `host=address`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExtraHost {
@@ -408,6 +419,13 @@ mod tests {
         }
         assert_eq!(size_or_all("-1"), Ok(-1));
         assert_eq!(size_or_all("1k"), Ok(1024));
+    }
+
+    #[test]
+    fn filters_have_names_and_values() {
+        let read = |text: &str| filter(text).map(|pair| (pair.name, pair.value));
+        assert_eq!(read("Name = a=b "), Ok(("name".into(), "a=b".into())));
+        assert!(read("name").is_err() && read("=x").is_err());
     }
 
     #[test]

@@ -47,6 +47,9 @@ pub struct VolumeCreateArgs {
     /// An option of the driver: not done, refused
     #[arg(short, long = "opt", value_name = "NAME=VALUE", hide = true)]
     pub options: Vec<String>,
+    /// Name, as it was said before it was an argument
+    #[arg(long, value_name = "NAME", hide = true)]
+    pub name: Option<String>,
     /// Name [default: random digits]
     #[arg(value_name = "NAME")]
     pub volume: Option<String>,
@@ -56,7 +59,7 @@ pub struct VolumeCreateArgs {
 #[derive(Debug, Args)]
 pub struct VolumeListArgs {
     /// Show only volumes of which this holds: name=…, label=…, driver=…, dangling=… (repeatable)
-    #[arg(short, long = "filter", value_name = "NAME=VALUE")]
+    #[arg(short, long = "filter", value_name = "NAME=VALUE", value_parser = crate::cli::value::filter)]
     pub filters: Vec<Pair>,
     /// Print `json`, or each volume by a Go template
     #[arg(long, value_name = "FORMAT")]
@@ -98,6 +101,6 @@ pub struct VolumePruneArgs {
     #[arg(short, long)]
     pub force: bool,
     /// Remove only volumes of which this holds: label=…, label!=… (repeatable)
-    #[arg(long = "filter", value_name = "NAME=VALUE")]
+    #[arg(long = "filter", value_name = "NAME=VALUE", value_parser = crate::cli::value::filter)]
     pub filters: Vec<Pair>,
 }

@@ -22,10 +22,11 @@ pub fn run(args: &ImagePruneArgs, home: &Home) -> anyhow::Result<u8> {
     } else {
         "This will remove all dangling images."
     };
-    if !args.force && !confirmed(warning)? {
-        return Ok(0);
-    }
-    let (mut text, freed) = prune(&store, args.all, &filter)?;
+    let (mut text, freed) = if args.force || confirmed(warning)? {
+        prune(&store, args.all, &filter)?
+    } else {
+        (String::new(), 0)
+    };
     let _ = writeln!(text, "Total reclaimed space: {}", size(freed));
     print(&text)?;
     Ok(0)

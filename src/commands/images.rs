@@ -7,7 +7,7 @@ use cache::{Store, StoredImage};
 use image::{Digest, ImageRef};
 
 use crate::cli::images::{HistoryArgs, ImagesArgs, RmiArgs, TagArgs};
-use crate::columns::{Columns, Row, ellipsis, size};
+use crate::columns::{Columns, Row, custom, ellipsis, size};
 use crate::export::parse_name;
 use crate::home::{Home, store_failure};
 use crate::images::{content_size, find, image_failure, load, settle, settle_all};
@@ -49,10 +49,12 @@ pub fn list(args: &ImagesArgs, home: &Home) -> anyhow::Result<u8> {
                 size(image.size),
                 tag,
                 "N/A".to_owned(),
+                size(image.size),
             ]);
         }
     }
-    if args.quiet {
+    let format = custom(args.format.as_deref());
+    if args.quiet && format.is_none() {
         print(&ids)?;
         return Ok(0);
     }
@@ -72,10 +74,11 @@ pub fn list(args: &ImagesArgs, home: &Home) -> anyhow::Result<u8> {
             ("Size", "SIZE"),
             ("Tag", "TAG"),
             ("UniqueSize", "UNIQUE SIZE"),
+            ("VirtualSize", "SIZE"),
         ],
         shown: columns,
     }
-    .print(args.format.as_deref(), &rows)?;
+    .print(format, &rows)?;
     Ok(0)
 }
 
@@ -205,10 +208,26 @@ impl Filters {
     }
 }
 
-/// As Go's path.Match without classes: `*` and `?` stand for anything but `/`.
+/// As Go's path.Match: `*` and `?` stand for anything but `/`, `[a-c]` and `[^a-c]` for a letter, and
+/// after `\\` one stands for itself.
 fn fits(pattern: &[u8], text: &[u8]) -> bool {
     match (pattern.split_first(), text.split_first()) {
         (None, None) => true,
+        (Some((b'\\', [letter, rest @ ..])), Some((byte, text))) => {
+            letter == byte && fits(rest, text)
+        }
+        (Some((b'[', class)), Some((byte, text))) => {
+            let (negated, class) = match class.strip_prefix(b"^") {
+                Some(class) => (true, class),
+                None => (false, class),
+            };
+            // A class that nothing closes fits nothing.
+            let Some(end) = class.iter().skip(1).position(|byte| *byte == b']') else {
+                return false;
+            };
+            let (class, rest) = (&class[..=end], &class[end + 2..]);
+            in_class(class, *byte) != negated && *byte != b'/' && fits(rest, text)
+        }
         (Some((b'*', rest)), _) => {
             let most = text.iter().position(|byte| *byte == b'/');
             (0..=most.unwrap_or(text.len())).any(|at| fits(rest, &text[at..]))
@@ -216,6 +235,15 @@ fn fits(pattern: &[u8], text: &[u8]) -> bool {
         (Some((b'?', rest)), Some((byte, text))) => *byte != b'/' && fits(rest, text),
         (Some((a, rest)), Some((b, text))) => a == b && fits(rest, text),
         _ => false,
+    }
+}
+
+/// Whether a letter is in a class such as `a-cx`.
+fn in_class(class: &[u8], byte: u8) -> bool {
+    match class {
+        [first, b'-', last, rest @ ..] => (*first..=*last).contains(&byte) || in_class(rest, byte),
+        [letter, rest @ ..] => *letter == byte || in_class(rest, byte),
+        [] => false,
     }
 }
 

@@ -21,6 +21,14 @@ use crate::report::{Class, Failure};
 
 /// Unpacks the tar and stores the image.
 pub fn run(args: &ImportArgs, home: &Home) -> anyhow::Result<u8> {
+    // docker's 1, whoever is to blame
+    import(args, home).map_err(|error| match error.downcast::<Failure>() {
+        Ok(failure) => failure.refused().into(),
+        Err(error) => error,
+    })
+}
+
+fn import(args: &ImportArgs, home: &Home) -> anyhow::Result<u8> {
     let names = args.name.as_deref().map(parse_name).transpose()?;
     let platform = match &args.platform {
         Some(text) => text

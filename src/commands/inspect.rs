@@ -17,7 +17,7 @@ type Found = (Json, fn(&Json) -> Value);
 
 /// Shows objects; those that are not there are named afterwards.
 pub fn run(args: &InspectArgs, home: &Home) -> anyhow::Result<u8> {
-    let template = match args.format.as_deref() {
+    let template = match args.format.as_deref().filter(|text| !text.is_empty()) {
         None => None,
         Some("json") => Some(Template::parse("{{json .}}")),
         Some(text) => Some(Template::parse(text)),

@@ -41,7 +41,9 @@ pub fn create(
     document.image = image.id.to_string();
     document.platform.clone_from(&image.config.os);
     let command = (request.entrypoint, request.command);
+    let chosen_dir = document.config.working_dir.clone();
     merge(&mut document, own, &request.image, command)?;
+    check_dir(store, image, &chosen_dir)?;
     health(&mut document, request.health, own);
     host_name(&mut document, store)?;
     super::shared::join(store, &mut document)?;
@@ -86,6 +88,25 @@ pub fn create(
     let row = add(store, &document, image, name)?;
     made.kept();
     Ok((row, document))
+}
+
+/// Whether the working directory that somebody chose is one in the image, or can be made.
+fn check_dir(store: &Store, image: &Found, path: &str) -> Result<(), Failure> {
+    if path.is_empty() {
+        return Ok(());
+    }
+    let view = store
+        .view(&image.snapshot)
+        .map_err(|error| store_failure(&error))?;
+    let found = view
+        .resolve(path.trim_start_matches('/').as_bytes(), true)
+        .map_err(|error| Failure::from_error(Class::System, &error))?;
+    match found {
+        cache::Resolved::Entry(entry) if !matches!(entry.kind, cache::Kind::Dir { .. }) => Err(
+            Failure::new(REFUSED, format!("Cannot mkdir: {path} is not a directory")),
+        ),
+        _ => Ok(()),
+    }
 }
 
 fn is_declared(image: &ContainerConfig, target: &str) -> bool {
@@ -210,7 +231,7 @@ fn health(
 ) {
     document.config.healthcheck = match (given, own.healthcheck.clone()) {
         (None, own) => own,
-        (Some(given), None) => (!given.test.is_empty()).then_some(given),
+        (Some(given), None) => Some(given),
         (Some(mut given), Some(own)) => {
             if given.test.is_empty() {
                 given.test = own.test;
@@ -262,11 +283,7 @@ fn host_name_of_machine() -> Option<String> {
 fn anonymous(mounts: &[Wanted]) -> BTreeMap<String, Json> {
     mounts
         .iter()
-        .filter(|wanted| {
-            wanted.make_source
-                && wanted.point.kind == MountKind::Volume
-                && wanted.point.name.is_empty()
-        })
+        .filter(|wanted| wanted.is_unnamed())
         .map(|wanted| (wanted.point.destination.clone(), json!({})))
         .collect()
 }

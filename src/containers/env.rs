@@ -31,6 +31,12 @@ pub fn given(
                 ));
             }
             Some(_) => variables.push(variable),
+            None if variable.is_empty() => {
+                return Err(Failure::new(
+                    ENGINE,
+                    "invalid argument \"\" for \"-e, --env\" flag: invalid environment variable: ",
+                ));
+            }
             None => {
                 if let Some(value) = caller(&variable) {
                     variables.push(format!("{variable}={value}"));
@@ -123,6 +129,7 @@ mod tests {
         let found = given(&flags, std::slice::from_ref(&file), caller).unwrap();
         assert_eq!(found, ["X=2", "Y=a b # kept", "HERE=yes", "Z=\"q\"", "A="]);
         assert!(given(&["=x".to_owned()], &[], caller).is_err());
+        assert!(given(&[String::new()], &[], caller).is_err());
         std::fs::write(&file, "A B=1\n").unwrap();
         let wrong = given(&[], &[file], caller).unwrap_err();
         assert!(wrong.title.contains("white spaces"), "{}", wrong.title);

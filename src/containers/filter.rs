@@ -12,9 +12,9 @@ use crate::cli::value::Pair;
 use crate::report::{Class, Failure};
 
 /// Names of filters that there are.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     "id", "name", "label", "exited", "status", "ancestor", "before", "since", "volume", "network",
-    "publish", "expose", "health",
+    "publish", "expose", "health", "is-task",
 ];
 const STATES: [&str; 7] = [
     "created",
@@ -60,6 +60,8 @@ impl Filter {
                 "exited" => filter.exited.push(value.parse().map_err(|_| invalid())?),
                 "before" => filter.before = Some(find::row(store, value)?.created),
                 "since" => filter.since = Some(find::row(store, value)?.created),
+                // Nothing here is a task of a swarm's.
+                "is-task" if !["true", "false"].contains(&value.as_str()) => return Err(invalid()),
                 "publish" | "expose" if range(value).is_none() => return Err(invalid()),
                 "ancestor" => {
                     let ancestors = filter.ancestors.get_or_insert_default();
@@ -110,6 +112,7 @@ impl Filter {
             && self.before.is_none_or(|time| listed.row.created < time)
             && self.since.is_none_or(|time| listed.row.created > time)
             && self.is_descendant(listed)
+            && any("is-task", &|value| value == "false")
             && any("volume", &|value| {
                 document.mounts.iter().any(|point| {
                     point.name == value || point.source == value || point.destination == value
@@ -143,7 +146,6 @@ impl Filter {
                     .status
                     .health
                     .as_ref()
-                    .filter(|_| listed.is_live())
                     .map_or("none", |health| HealthState::name(health.status))
                     == value
             })

@@ -8,7 +8,7 @@ use executor::monitor::{HealthStatus, State, Status};
 use executor::network::{Interface, Settings};
 use serde_json::{Map, Value as Json, json};
 
-use super::document::{Document, PortBinding};
+use super::document::{Document, Endpoint, PortBinding};
 use super::{find, size};
 use crate::report::{Class, Failure};
 use crate::template::{Shape, Value};
@@ -63,7 +63,11 @@ pub fn document(store: &Store, row: &StoredContainer, sizes: bool) -> Result<Jso
         put("SizeRootFs", json!(all));
     }
     put("Mounts", mounts(&document)?);
-    put("Config", plain(&document.config)?);
+    let mut config = plain(&document.config)?;
+    if document.config.env.is_empty() {
+        config["Env"] = Json::Null;
+    }
+    put("Config", config);
     put("NetworkSettings", network(&document, &settings, &status));
     Ok(Json::Object(all))
 }
@@ -252,14 +256,19 @@ fn networks(document: &Document, settings: &Settings) -> Map<String, Json> {
                 (None, Some(wanted)) => wanted.aliases.clone(),
                 (None, None) => Vec::new(),
             };
-            (name.clone(), endpoint(interface, aliases))
+            (name.clone(), endpoint(interface, wanted, aliases))
         })
         .collect()
 }
 
-fn endpoint(interface: Option<&Interface>, aliases: Vec<String>) -> Json {
+fn endpoint(
+    interface: Option<&Interface>,
+    wanted: Option<&Endpoint>,
+    aliases: Vec<String>,
+) -> Json {
+    let address = wanted.and_then(|wanted| wanted.ipv4.as_ref());
     json!({
-        "IPAMConfig": null,
+        "IPAMConfig": address.map(|address| json!({"IPv4Address": address})),
         "Links": null,
         "Aliases": if aliases.is_empty() { Json::Null } else { json!(aliases) },
         "NetworkID": interface.map_or("", |up| &up.network_id),
@@ -307,7 +316,7 @@ fn mac(bytes: &[u8; 6]) -> String {
 pub fn value(document: &Json) -> Value {
     let shape = |name: &str| match name {
         "Labels" | "ExposedPorts" | "Volumes" | "Tmpfs" | "Sysctls" | "Ports" | "Networks"
-        | "PortBindings" | "Annotations" => Some(Shape::Map),
+        | "PortBindings" | "Annotations" | "Data" => Some(Shape::Map),
         "Env" | "Cmd" | "Entrypoint" | "OnBuild" | "Shell" | "Args" | "Test" | "Binds"
         | "CapAdd" | "CapDrop" | "Dns" | "DnsOptions" | "DnsSearch" | "ExtraHosts" | "GroupAdd"
         | "Links" | "SecurityOpt" | "VolumesFrom" | "Aliases" | "Devices" | "Ulimits" | "Log"
@@ -317,14 +326,20 @@ pub fn value(document: &Json) -> Value {
     Value::of(document, &shape)
         .and_omitted([("SizeRw", Value::Nil), ("SizeRootFs", Value::Nil)])
         .with_field("State", |state| state.and_omitted([("Health", Value::Nil)]))
+        .with_field("Mounts", |mounts| {
+            mounts.with_items(|mount| {
+                mount.and_omitted([("Name", Value::text("")), ("Driver", Value::text(""))])
+            })
+        })
         .with_field("HostConfig", |host| {
-            host.and_omitted([
-                ("Tmpfs", Value::Map(None)),
-                ("Sysctls", Value::Map(None)),
-                ("Annotations", Value::Map(None)),
-                ("Mounts", Value::List(None)),
-                ("Init", Value::Nil),
-            ])
+            host.with_field("LogConfig", |log| log.with_field("Config", Value::into_map))
+                .and_omitted([
+                    ("Tmpfs", Value::Map(None)),
+                    ("Sysctls", Value::Map(None)),
+                    ("Annotations", Value::Map(None)),
+                    ("Mounts", Value::List(None)),
+                    ("Init", Value::Nil),
+                ])
         })
         .with_field("Config", |config| {
             config.and_omitted([

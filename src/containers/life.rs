@@ -149,7 +149,7 @@ fn sysctls(document: &Document, namespaces: Namespaces) -> Vec<(String, String)>
 
 /// The limits that this machine can set. Where it can set none, that is said, and the container starts
 /// without: as docker does.
-fn resources(host: &super::document::HostConfig) -> Resources {
+pub fn resources(host: &super::document::HostConfig) -> Resources {
     let resources = limits::resources(host);
     match obstacle(&resources) {
         None => resources,
@@ -325,15 +325,10 @@ fn namespaces(
             }
         }
     };
-    // Docker shares the host's name with the host's network too.
-    let uts = match host.network_mode.as_str() {
-        "host" => "host",
-        _ => host.uts_mode.as_str(),
-    };
     Ok(Namespaces {
         pid: of(&host.pid_mode, Kind::Pid)?,
         ipc: of(&host.ipc_mode, Kind::Ipc)?,
-        uts: of(uts, Kind::Uts)?,
+        uts: of(&host.uts_mode, Kind::Uts)?,
         cgroup: of(&host.cgroupns_mode, Kind::Cgroup)?,
     })
 }
@@ -345,7 +340,13 @@ fn namespace(store: &Store, id: &str, kind: Kind) -> Result<OwnedFd, Failure> {
         Failure::new(
             Class::Refused,
             format!(
-                "cannot join namespaces of a non running container: {}",
+                "cannot join {} of a non running container: {}",
+                match kind {
+                    Kind::Network => "network",
+                    Kind::Pid => "PID",
+                    Kind::Ipc => "IPC",
+                    _ => "namespaces",
+                },
                 row.name
             ),
         )

@@ -5,7 +5,7 @@ use executor::container::spec::Resources;
 use super::ENGINE;
 use super::document::{HostConfig, Ulimit};
 use crate::cli::container::LimitFlags;
-use crate::report::Failure;
+use crate::report::{Class, Failure};
 
 /// The least memory that a container may be limited to.
 const LEAST_MEMORY: u64 = 6 << 20;
@@ -33,7 +33,7 @@ const ULIMITS: [&str; 15] = [
 /// Puts limits into a document: those that were given. The messages are Docker's.
 pub fn apply(flags: &LimitFlags, host: &mut HostConfig) -> Result<(), Failure> {
     super::refuse::limits(flags)?;
-    let wrong = |message: &str| Err(Failure::new(ENGINE, message));
+    let wrong = |message: &str| Err(Failure::new(Class::Refused, message));
     if let Some(memory) = flags.memory {
         if memory != 0 && memory < LEAST_MEMORY {
             return wrong("Minimum memory limit allowed is 6MB");
@@ -69,7 +69,7 @@ pub fn apply(flags: &LimitFlags, host: &mut HostConfig) -> Result<(), Failure> {
         let all = std::thread::available_parallelism().map_or(1, usize::from) as u64;
         if cpus > all * 1_000_000_000 {
             return Err(Failure::new(
-                ENGINE,
+                Class::Refused,
                 format!(
                     "Range of CPUs is from 0.01 to {all}.00, as there are only {all} CPUs available"
                 ),
@@ -99,12 +99,52 @@ pub fn apply(flags: &LimitFlags, host: &mut HostConfig) -> Result<(), Failure> {
             to.clone_from(value);
         }
     };
+    if let Some(wanted) = &flags.cpuset_cpus {
+        available("CPUs", wanted, "/sys/devices/system/cpu/online")?;
+    }
+    if let Some(wanted) = &flags.cpuset_mems {
+        available("memory nodes", wanted, "/sys/devices/system/node/online")?;
+    }
     set(&mut host.cpuset_cpus, &flags.cpuset_cpus);
     set(&mut host.cpuset_mems, &flags.cpuset_mems);
     set(&mut host.cgroup_parent, &flags.cgroup_parent);
     host.cpu_shares = flags.cpu_shares.unwrap_or(host.cpu_shares);
     host.pids_limit = flags.pids_limit.or(host.pids_limit);
     Ok(())
+}
+
+/// Whether this machine has all that a list such as `0-2,5` names, by what the kernel says in `file`.
+fn available(what: &str, wanted: &str, file: &str) -> Result<(), Failure> {
+    let refused = |message: String| Failure::new(Class::Refused, message);
+    let numbers =
+        list(wanted).ok_or_else(|| refused(format!("Invalid value {wanted} for cpuset {what}")))?;
+    let Ok(online) = std::fs::read_to_string(file) else {
+        // A kernel that does not say what it has knows best what it takes.
+        return Ok(());
+    };
+    let online = online.trim();
+    let has = list(online).unwrap_or_default();
+    if numbers.iter().all(|number| has.contains(number)) {
+        return Ok(());
+    }
+    Err(refused(format!(
+        "Requested {what} are not available - requested {wanted}, available: {online}"
+    )))
+}
+
+/// The numbers of a list such as `0-2,5`; none if it is no list.
+fn list(text: &str) -> Option<Vec<u32>> {
+    const MOST: u32 = 8192;
+    let mut numbers = Vec::new();
+    for part in text.split(',').filter(|part| !part.is_empty()) {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last): (u32, u32) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+        if first > last || last > MOST {
+            return None;
+        }
+        numbers.extend(first..=last);
+    }
+    Some(numbers)
 }
 
 /// The limits as the runtime has them.
@@ -166,18 +206,9 @@ fn ulimit(text: &str) -> Result<Ulimit, Failure> {
     })
 }
 
-/// A limit as the runtime has it.
+/// A limit as the runtime has it; -1 is none.
 pub fn written(ulimit: &Ulimit) -> String {
-    let number = |number: i64| match number {
-        -1 => "unlimited".to_owned(),
-        number => number.to_string(),
-    };
-    format!(
-        "{}={}:{}",
-        ulimit.name,
-        number(ulimit.soft),
-        number(ulimit.hard)
-    )
+    format!("{}={}:{}", ulimit.name, ulimit.soft, ulimit.hard)
 }
 
 #[cfg(test)]
@@ -219,6 +250,10 @@ mod tests {
                 ..LimitFlags::default()
             },
             LimitFlags {
+                cpuset_cpus: Some("0,9999".to_owned()),
+                ..LimitFlags::default()
+            },
+            LimitFlags {
                 oom_kill_disable: true,
                 ..LimitFlags::default()
             },
@@ -228,11 +263,20 @@ mod tests {
     }
 
     #[test]
+    fn lists_of_processors_are_read() {
+        assert_eq!(list("0-2,5"), Some(vec![0, 1, 2, 5]));
+        for wrong in ["x", "2-1", "9999", "1-"] {
+            assert_eq!(list(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
     fn ulimits_are_read() {
         let read = |text: &str| ulimit(text).map(|limit| written(&limit));
         assert_eq!(read("nofile=100:200").unwrap(), "nofile=100:200");
         assert_eq!(read("core=0").unwrap(), "core=0:0");
-        assert_eq!(read("core=unlimited").unwrap(), "core=unlimited:unlimited");
+        assert_eq!(read("core=unlimited").unwrap(), "core=-1:-1");
+        assert_eq!(read("core=-1").unwrap(), "core=-1:-1");
         for wrong in ["nofile", "what=1", "nofile=2:1", "nofile=x", "nofile=-2"] {
             assert!(read(wrong).is_err(), "{wrong}");
         }

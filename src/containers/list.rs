@@ -57,7 +57,7 @@ impl Listed {
 
     /// A row for [`FIELDS`].
     pub fn line(&self, store: &Store, whole: bool, sizes: bool) -> Result<Vec<String>, Failure> {
-        let command = self.document.command().join(" ");
+        let command = written(&self.document);
         let command = if whole {
             command
         } else {
@@ -142,7 +142,11 @@ impl Listed {
 
     /// Names of the networks that it is on.
     pub fn networks(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.document.networks.keys().cloned().collect();
+        let own = self.document.networks.keys();
+        let mut names: Vec<String> = own
+            .filter(|name| !name.starts_with("container:"))
+            .cloned()
+            .collect();
         for interface in &self.settings.interfaces {
             if !names.contains(&interface.network) {
                 names.push(interface.network.clone());
@@ -150,6 +154,22 @@ impl Listed {
         }
         names
     }
+}
+
+/// Program and arguments as docker writes them: arguments with a space are quoted, the program is not.
+fn written(document: &Document) -> String {
+    let mut text = document.path.clone();
+    for argument in &document.args {
+        text.push(' ');
+        if argument.contains(' ') {
+            text.push('\'');
+            text.push_str(argument);
+            text.push('\'');
+        } else {
+            text.push_str(argument);
+        }
+    }
+    text
 }
 
 /// Names and headings of the fields of a line.
@@ -304,6 +324,16 @@ mod tests {
         ] {
             assert_eq!(shown_status(&status), expected);
         }
+    }
+
+    #[test]
+    fn arguments_with_spaces_are_quoted() {
+        let document = Document {
+            path: "sh".to_owned(),
+            args: ["-c", "exit 3", "x"].map(str::to_owned).to_vec(),
+            ..Document::default()
+        };
+        assert_eq!(written(&document), "sh -c 'exit 3' x");
     }
 
     #[test]

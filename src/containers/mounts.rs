@@ -3,10 +3,15 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Value as Json, json};
+
 use super::ENGINE;
 use super::document::{Memory, MountKind, MountPoint};
 use crate::cli::value::size;
-use crate::report::Failure;
+use crate::report::{Class, Failure};
+
+/// Mode of a directory in memory when nobody says another.
+const TMPFS_MODE: u32 = 0o1777;
 
 /// Something to be mounted.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -23,8 +28,16 @@ pub struct Wanted {
     pub options: BTreeMap<String, String>,
 }
 
+impl Wanted {
+    /// Whether it is a volume that nobody named: `-v /target`.
+    pub fn is_unnamed(&self) -> bool {
+        self.make_source && self.point.kind == MountKind::Volume && self.point.name.is_empty()
+    }
+}
+
+/// What docker's daemon says of a mount; what its client says of a flag is [`ENGINE`].
 fn wrong(message: String) -> Failure {
-    Failure::new(ENGINE, message)
+    Failure::new(Class::Refused, message)
 }
 
 /// Reads a `-v`: `[SOURCE:]TARGET[:OPTIONS]`.
@@ -51,6 +64,10 @@ pub fn volume(text: &str) -> Result<Wanted, Failure> {
         make_source: true,
         ..Wanted::default()
     };
+    let given = |names: [&str; 2]| options.split(',').filter(|o| names.contains(o)).count();
+    if given(["ro", "rw"]) > 1 || given(["z", "Z"]) > 1 {
+        return Err(wrong(format!("invalid mode: {options}")));
+    }
     for option in options.split(',').filter(|option| !option.is_empty()) {
         match option {
             "ro" => wanted.point.rw = false,
@@ -97,14 +114,13 @@ pub fn mount(text: &str) -> Result<Wanted, Failure> {
         ..Wanted::default()
     };
     let invalid = |message: String| {
-        wrong(format!(
-            "invalid argument \"{text}\" for \"--mount\" flag: {message}"
-        ))
+        let message = format!("invalid argument \"{text}\" for \"--mount\" flag: {message}");
+        Failure::new(ENGINE, message)
     };
     let mut source = String::new();
     let mut target = String::new();
     let mut memory = Memory::default();
-    let mut given_for = Vec::new();
+    let mut given_for: Vec<(MountKind, &str)> = Vec::new();
     for field in crate::cli::value::fields(text).map_err(&invalid)? {
         let (key, value) = field;
         let flag = || match value.as_str() {
@@ -138,7 +154,7 @@ pub fn mount(text: &str) -> Result<Wanted, Failure> {
             // A hint to file systems of other machines.
             "consistency" => {}
             "bind-propagation" => {
-                given_for.push(MountKind::Bind);
+                given_for.push((MountKind::Bind, "bind"));
                 match value.as_str() {
                     "shared" | "rshared" | "slave" | "rslave" | "private" | "rprivate" => {
                         wanted.point.propagation = value;
@@ -147,19 +163,19 @@ pub fn mount(text: &str) -> Result<Wanted, Failure> {
                 }
             }
             "volume-nocopy" => {
-                given_for.push(MountKind::Volume);
+                given_for.push((MountKind::Volume, "volume"));
                 wanted.no_copy = flag()?;
             }
             "volume-label" => {
-                given_for.push(MountKind::Volume);
+                given_for.push((MountKind::Volume, "volume"));
                 wanted.labels.extend([pair()]);
             }
             "volume-opt" => {
-                given_for.push(MountKind::Volume);
+                given_for.push((MountKind::Volume, "volume"));
                 wanted.options.extend([pair()]);
             }
             "volume-driver" => {
-                given_for.push(MountKind::Volume);
+                given_for.push((MountKind::Volume, "volume"));
                 if value != "local" {
                     return Err(wrong(format!(
                         "error looking up volume plugin {value}: plugin \"{value}\" not found"
@@ -167,12 +183,12 @@ pub fn mount(text: &str) -> Result<Wanted, Failure> {
                 }
             }
             "tmpfs-size" => {
-                given_for.push(MountKind::Tmpfs);
+                given_for.push((MountKind::Tmpfs, "tmpfs"));
                 memory.size = size(&value)
                     .map_err(|_| invalid(format!("invalid value for {key}: {value}")))?;
             }
             "tmpfs-mode" => {
-                given_for.push(MountKind::Tmpfs);
+                given_for.push((MountKind::Tmpfs, "tmpfs"));
                 memory.mode = Some(
                     u32::from_str_radix(&value, 8)
                         .map_err(|_| invalid(format!("invalid value for {key}: {value}")))?,
@@ -182,19 +198,23 @@ pub fn mount(text: &str) -> Result<Wanted, Failure> {
                 return Err(wrong(format!("--mount {key} is not done")));
             }
             _ => {
-                return Err(invalid(format!(
-                    "unexpected key '{key}' in '{key}={value}'"
-                )));
+                return Err(invalid(if value.is_empty() {
+                    format!("invalid field '{key}' must be a key=value pair")
+                } else {
+                    format!("unexpected key '{key}' in '{key}={value}'")
+                }));
             }
         }
     }
     if target.is_empty() {
         return Err(invalid("target is required".to_owned()));
     }
-    if given_for.iter().any(|kind| *kind != wanted.point.kind) {
-        return Err(invalid(
-            "options of one type of mount cannot be given to another".to_owned(),
-        ));
+    let own = wanted.point.kind;
+    if let Some((_, family)) = given_for.iter().find(|(kind, _)| *kind != own) {
+        return Err(invalid(format!(
+            "cannot mix '{family}-*' options with mount type '{}'",
+            own.name()
+        )));
     }
     wanted.point.destination = destination(&target)?;
     match wanted.point.kind {
@@ -222,11 +242,59 @@ pub fn mount(text: &str) -> Result<Wanted, Failure> {
                         .to_owned(),
                 ));
             }
-            memory.mode = memory.mode.or(Some(0o1777));
+            memory.mode = memory.mode.or(Some(TMPFS_MODE));
             wanted.point.memory = Some(memory);
         }
     }
     Ok(wanted)
+}
+
+/// A `--mount` as docker's `HostConfig.Mounts` says it.
+pub fn described(wanted: &Wanted) -> Json {
+    let point = &wanted.point;
+    let mut all = json!({"Type": point.kind.name()});
+    let mut put = |name: &str, value: Json| all[name] = value;
+    let source = match point.kind {
+        MountKind::Volume => &point.name,
+        _ => &point.source,
+    };
+    if !source.is_empty() {
+        put("Source", json!(source));
+    }
+    put("Target", json!(point.destination));
+    if !point.rw {
+        put("ReadOnly", json!(true));
+    }
+    match point.kind {
+        MountKind::Bind if point.propagation != "rprivate" => {
+            put("BindOptions", json!({"Propagation": point.propagation}));
+        }
+        MountKind::Volume if wanted.no_copy || !wanted.labels.is_empty() => {
+            let mut options = json!({});
+            if wanted.no_copy {
+                options["NoCopy"] = json!(true);
+            }
+            if !wanted.labels.is_empty() {
+                options["Labels"] = json!(wanted.labels);
+            }
+            put("VolumeOptions", options);
+        }
+        MountKind::Tmpfs => {
+            let memory = point.memory.unwrap_or_default();
+            let mut options = json!({});
+            if memory.size > 0 {
+                options["SizeBytes"] = json!(memory.size);
+            }
+            if let Some(mode) = memory.mode.filter(|mode| *mode != TMPFS_MODE) {
+                options["Mode"] = json!(mode);
+            }
+            if options != json!({}) {
+                put("TmpfsOptions", options);
+            }
+        }
+        _ => {}
+    }
+    all
 }
 
 /// Reads a `--tmpfs`: `TARGET[:OPTIONS]`. Gives the target and the options as they were written.
@@ -315,6 +383,7 @@ mod tests {
             ("./here:/x", "Bind ./here>/x"),
             ("/host:/x:rshared", "Bind /host>/x"),
             ("/host:/x:what", "invalid mode: what"),
+            ("/host:/x:ro,rw", "invalid mode: ro,rw"),
             ("vol:/x:shared", "invalid mode: shared"),
             (
                 "a:b",
@@ -359,6 +428,23 @@ mod tests {
             "type=tmpfs,src=a,dst=/x",
         ] {
             assert!(mount(wrong).is_err(), "{wrong}");
+        }
+        for (text, expected) in [
+            (
+                "type=bind,src=/h,dst=/x,ro",
+                r#"{"Type":"bind","Source":"/h","Target":"/x","ReadOnly":true}"#,
+            ),
+            (
+                "src=v,dst=/x,volume-nocopy",
+                r#"{"Type":"volume","Source":"v","Target":"/x","VolumeOptions":{"NoCopy":true}}"#,
+            ),
+            (
+                "type=tmpfs,dst=/x,tmpfs-size=1k",
+                r#"{"Type":"tmpfs","Target":"/x","TmpfsOptions":{"SizeBytes":1024}}"#,
+            ),
+            ("type=tmpfs,dst=/x", r#"{"Type":"tmpfs","Target":"/x"}"#),
+        ] {
+            assert_eq!(described(&mount(text).unwrap()).to_string(), expected);
         }
         assert_eq!(
             mount("type=tmpfs,dst=/x")

@@ -22,7 +22,7 @@ const ANIMALS: &[&str] = &[
     "gecko", "goat", "goose", "grouse", "gull", "hare", "hawk", "hedgehog", "heron", "hoopoe",
     "horse", "hound", "ibex", "ibis", "jackal", "jay", "kestrel", "kite", "kiwi", "koala", "lark",
     "lemur", "linnet", "lion", "lizard", "llama", "lynx", "magpie", "marmot", "marten", "mole",
-    "moose", "moth", "mouse", "mule", "newt", "osprey", "otter", "owl", "ox", "panda", "pelican",
+    "moose", "moth", "mouse", "mule", "newt", "osprey", "otter", "owl", "panda", "pelican",
     "penguin", "pigeon", "pike", "plover", "pony", "puffin", "puma", "quail", "rabbit", "raven",
     "robin", "salmon", "seal", "shrew", "snail", "snipe", "sparrow", "squirrel", "stork",
     "swallow", "swan", "swift", "tapir", "tern", "thrush", "tiger", "toad", "trout", "turtle",
@@ -60,7 +60,7 @@ mod tests {
             assert_eq!(sorted.len(), list.len(), "no word twice");
             assert!(
                 list.iter()
-                    .all(|word| word.bytes().all(|b| b.is_ascii_lowercase()))
+                    .all(|word| word.len() > 2 && word.bytes().all(|b| b.is_ascii_lowercase()))
             );
         }
     }

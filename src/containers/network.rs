@@ -62,7 +62,15 @@ fn asked<'d>(row: &'d StoredContainer, document: &'d Document) -> Result<Asked<'
     let networks = in_order(&host.network_mode, &document.networks);
     let networks: Result<Vec<_>, Failure> = networks
         .into_iter()
-        .map(|(name, endpoint)| Ok((name, joining(endpoint)?)))
+        .map(|(name, endpoint)| {
+            let mut joining = joining(endpoint)?;
+            // A host name that somebody chose is known on networks with names.
+            let chosen = &document.config.hostname;
+            if name != "bridge" && chosen != document.short_id() && !chosen.is_empty() {
+                joining.aliases.push(chosen.clone());
+            }
+            Ok((name, joining))
+        })
         .collect();
     Ok(Asked {
         container: &row.id,
@@ -173,9 +181,6 @@ fn hosts(document: &Document, addresses: &[String], gateway: &str) -> String {
         // Writing to a text cannot fail.
         let _ = writeln!(text, "{address}\t{names}");
     }
-    if addresses.is_empty() {
-        let _ = writeln!(text, "127.0.0.1\t{names}");
-    }
     text
 }
 
@@ -213,18 +218,18 @@ fn servers(document: &Document, usual: String, resolver: bool) -> String {
             .collect()
     };
     let mut lines = Vec::new();
+    match host.dns_search.as_slice() {
+        [] => lines.extend(kept("search")),
+        // Docker's word for none.
+        [only] if only == "." => {}
+        domains => lines.push(format!("search {}", domains.join(" "))),
+    }
     if resolver {
         lines.push("nameserver 127.0.0.11".to_owned());
     } else if host.dns.is_empty() {
         lines.extend(kept("nameserver"));
     } else {
         lines.extend(host.dns.iter().map(|server| format!("nameserver {server}")));
-    }
-    match host.dns_search.as_slice() {
-        [] => lines.extend(kept("search")),
-        // Docker's word for none.
-        [only] if only == "." => {}
-        domains => lines.push(format!("search {}", domains.join(" "))),
     }
     match host.dns_options.as_slice() {
         [] if resolver => lines.push("options ndots:0".to_owned()),
@@ -249,6 +254,10 @@ mod tests {
         assert!(text.ends_with("172.17.0.2\tone.example one\n"), "{text}");
         let usual = "nameserver 1.1.1.1\nsearch x\noptions a\n";
         assert_eq!(servers(&document, usual.to_owned(), false), usual);
+        assert!(
+            hosts(&document, &[], "").ends_with("up\n"),
+            "its name is nobody's without an address"
+        );
         document.host_config.dns = vec!["9.9.9.9".into()];
         document.host_config.dns_search = vec![".".into()];
         assert_eq!(
@@ -258,6 +267,11 @@ mod tests {
         assert_eq!(
             servers(&document, usual.to_owned(), true),
             "nameserver 127.0.0.11\noptions ndots:0\n"
+        );
+        document.host_config.dns_search = vec!["b.c".into(), "d".into()];
+        assert_eq!(
+            servers(&document, usual.to_owned(), false),
+            "search b.c d\nnameserver 9.9.9.9\noptions a\n"
         );
     }
 }

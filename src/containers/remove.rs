@@ -1,7 +1,7 @@
 //! Removing a container, and the volumes that nobody named.
 
 use cache::{Store, StoredContainer};
-use executor::monitor::Lock;
+use executor::monitor::{Lock, State};
 
 use super::find;
 use crate::home::store_failure;
@@ -20,10 +20,14 @@ pub fn remove(
         let status = find::status(store, row)?;
         if status.state.is_live() {
             if !force {
+                let first = match status.state {
+                    State::Paused => "Unpause and then stop",
+                    _ => "Stop",
+                };
                 return Err(Failure::new(
                     Class::Refused,
                     format!(
-                        "You cannot remove a {} container {}. Stop the container before attempting removal or force remove",
+                        "You cannot remove a {} container {}. {first} the container before attempting removal or force remove",
                         status.state.name(),
                         row.id
                     ),

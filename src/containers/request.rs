@@ -10,7 +10,10 @@ use super::document::{Config, Device, Document, Endpoint, HostConfig, LogConfig,
 use super::mounts::Wanted;
 use super::{ENGINE, env, limits, mounts, ports, refuse, restart, signal};
 use crate::cli::container::{Flags, HealthFlags};
-use crate::report::Failure;
+use crate::report::{Class, Failure};
+
+/// The least time of a health check, in nanoseconds.
+const LEAST_HEALTH: i64 = 1_000_000;
 
 /// What flags ask for.
 #[derive(Debug)]
@@ -33,23 +36,35 @@ fn wrong(message: impl Into<String>) -> Failure {
     Failure::new(ENGINE, message)
 }
 
+/// What docker's daemon says of a container, where its client says the rest: `create` ends with 1.
+fn refused(message: impl Into<String>) -> Failure {
+    Failure::new(Class::Refused, message)
+}
+
 /// Understands the flags of `run` and `create`.
 pub fn understand(flags: &Flags, detach: bool) -> Result<Request, Failure> {
     refuse::flags(flags)?;
     let mut words = flags.words.iter().cloned();
     let image = words.next().unwrap_or_default();
-    if let Some(name) = &flags.whole.name {
+    if let Some(name) = flags.whole.name.as_ref().filter(|name| !name.is_empty()) {
         check_name(name)?;
     }
     let mut config = config(flags, detach)?;
-    let (host_config, log) = host_config(flags)?;
+    let (mut host_config, log) = host_config(flags)?;
     let mut mounts = Vec::new();
-    for text in &flags.files.volumes {
-        mounts.push(mounts::volume(text)?);
+    for (at, text) in flags.files.volumes.iter().enumerate() {
+        // The same words twice are the same mount.
+        if !flags.files.volumes[..at].contains(text) {
+            mounts.push(mounts::volume(text)?);
+        }
     }
+    let mut described = Vec::new();
     for text in &flags.files.mounts {
-        mounts.push(mounts::mount(text)?);
+        let wanted = mounts::mount(text)?;
+        described.push(mounts::described(&wanted));
+        mounts.push(wanted);
     }
+    host_config.mounts = (!described.is_empty()).then_some(described);
     config.exposed_ports = ports::expose(&flags.network.expose)?;
     for port in host_config.port_bindings.keys() {
         config
@@ -78,7 +93,7 @@ fn check_name(name: &str) -> Result<(), Failure> {
     if cache::containers::is_name(name.strip_prefix('/').unwrap_or(name)) {
         return Ok(());
     }
-    Err(wrong(
+    Err(refused(
         cache::ContainerRowError::BadName(name.to_owned()).to_string(),
     ))
 }
@@ -102,24 +117,21 @@ fn config(flags: &Flags, detach: bool) -> Result<Config, Failure> {
             )));
         }
     }
-    if detach && !process.attach.is_empty() {
-        return Err(wrong("Conflicting options: -a and -d"));
-    }
     if let Some(signal) = &process.stop_signal
         && signal::number(signal).is_none()
     {
-        return Err(wrong(format!("Invalid signal: {signal}")));
+        return Err(refused(format!("Invalid signal: {signal}")));
     }
     if let Some(dir) = &process.workdir
         && !dir.starts_with('/')
     {
-        return Err(wrong(format!(
+        return Err(refused(format!(
             "the working directory '{dir}' is invalid, it needs to be an absolute path"
         )));
     }
     let hostname = flags.network.hostname.clone().unwrap_or_default();
     if hostname.len() > 64 || hostname.contains(|c: char| c.is_whitespace() || c == '/') {
-        return Err(wrong(format!("invalid hostname format: {hostname}")));
+        return Err(refused(format!("invalid hostname format: {hostname}")));
     }
     let env = env::given(&process.env, &process.env_files, |name| {
         std::env::var(name).ok()
@@ -148,7 +160,7 @@ fn host_config(flags: &Flags) -> Result<(HostConfig, LogSettings), Failure> {
     let (network, security) = (&flags.network, &flags.security);
     let some = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
     let policy = restart::policy(&whole.restart)?;
-    if whole.rm && policy.name != "no" {
+    if whole.rm && !matches!(policy.name.as_str(), "" | "no") {
         return Err(wrong("Conflicting options: --restart and --rm"));
     }
     let (log_config, log) = log(whole.log_driver.as_deref(), &whole.log_options)?;
@@ -205,7 +217,7 @@ fn host_config(flags: &Flags) -> Result<(HostConfig, LogSettings), Failure> {
         uts_mode: security.uts.clone().unwrap_or_default(),
         userns_mode: security.userns.clone().unwrap_or_default(),
         shm_size: files.shm_size.filter(|size| *size > 0).unwrap_or(64 << 20),
-        sysctls: pairs("--sysctl", &security.sysctls)?,
+        sysctls: sysctls(&security.sysctls)?,
         runtime: whole.runtime.clone().unwrap_or_else(|| "runc".to_owned()),
         annotations: pairs("--annotation", &whole.annotations)?,
         devices: devices(&files.devices)?,
@@ -213,11 +225,13 @@ fn host_config(flags: &Flags) -> Result<(HostConfig, LogSettings), Failure> {
         init: process.init.then_some(true),
         ..HostConfig::default()
     };
-    if host.ipc_mode.is_empty() {
-        "private".clone_into(&mut host.ipc_mode);
+    for mode in [&mut host.ipc_mode, &mut host.cgroupns_mode] {
+        if mode.is_empty() {
+            "private".clone_into(mode);
+        }
     }
     if !(-1000..=1000).contains(&host.oom_score_adj) {
-        return Err(wrong(format!(
+        return Err(refused(format!(
             "Invalid value {}, range for oom score adj is [-1000, 1000]",
             host.oom_score_adj
         )));
@@ -246,7 +260,11 @@ fn one_of(flag: &str, given: Option<&str>, known: &[&str], join: bool) -> Result
     if text.is_empty() || known.contains(&text) || is_join {
         return Ok(text.to_owned());
     }
-    Err(wrong(format!("{flag}: invalid mode: {text}")))
+    Err(match flag {
+        "--ipc" => refused(format!("invalid IPC mode: {text}")),
+        "--pid" => wrong("--pid: invalid PID mode"),
+        flag => wrong(format!("{flag}: invalid mode: {text}")),
+    })
 }
 
 /// `HOST:ADDRESS`, checked and written as Docker does.
@@ -276,7 +294,9 @@ fn labels(
 ) -> Result<BTreeMap<String, String>, Failure> {
     let mut all = Vec::new();
     for file in files {
-        all.extend(env::lines(Path::new(file))?);
+        // In a file a name alone is no label, as docker has it.
+        let lines = env::lines(Path::new(file))?;
+        all.extend(lines.into_iter().filter(|line| line.contains('=')));
     }
     all.extend(flags.iter().cloned());
     all.into_iter()
@@ -300,6 +320,31 @@ fn pairs(flag: &str, texts: &[String]) -> Result<BTreeMap<String, String>, Failu
         .collect()
 }
 
+/// Variables of the kernel's, of those that a container may have of its own.
+fn sysctls(texts: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+    const ALLOWED: [&str; 8] = [
+        "kernel.msgmax",
+        "kernel.msgmnb",
+        "kernel.msgmni",
+        "kernel.sem",
+        "kernel.shmall",
+        "kernel.shmmax",
+        "kernel.shmmni",
+        "kernel.shm_rmid_forced",
+    ];
+    for text in texts {
+        let name = text.split_once('=').map_or("", |(name, _)| name);
+        let is_allowed =
+            ALLOWED.contains(&name) || name.starts_with("net.") || name.starts_with("fs.mqueue.");
+        if !is_allowed {
+            return Err(wrong(format!(
+                "invalid argument \"{text}\" for \"--sysctl\" flag: sysctl '{text}' is not whitelisted"
+            )));
+        }
+    }
+    pairs("--sysctl", texts)
+}
+
 fn log(driver: Option<&str>, options: &[String]) -> Result<(LogConfig, LogSettings), Failure> {
     let kind = driver.unwrap_or("json-file");
     let config = pairs("--log-opt", options)?;
@@ -313,6 +358,8 @@ fn log(driver: Option<&str>, options: &[String]) -> Result<(LogConfig, LogSettin
     for (name, value) in &config {
         let invalid = || wrong(format!("invalid value for log opt {name}: {value}"));
         match name.as_str() {
+            // What `logs --details` says.
+            "labels" | "env" => {}
             "max-size" if value == "-1" => {}
             "max-size" => {
                 settings.max_size = Some(crate::cli::value::size(value).map_err(|_| invalid())?);
@@ -380,14 +427,14 @@ fn networks(flags: &Flags, host: &HostConfig) -> Result<BTreeMap<String, Endpoin
     let wanted =
         network.ip.is_some() || network.mac_address.is_some() || !network.aliases.is_empty();
     if is_shared && network.ip.is_some() {
-        return Err(wrong(
+        return Err(refused(
             "user specified IP address is supported on user defined networks only",
         ));
     }
     if name.starts_with("container:") {
         let conflict = |what: &str| {
-            Err(wrong(format!(
-                "conflicting options: {what} and the container type network mode"
+            Err(refused(format!(
+                "conflicting options: {what} and the network mode"
             )))
         };
         if network.hostname.is_some() {
@@ -396,6 +443,12 @@ fn networks(flags: &Flags, host: &HostConfig) -> Result<BTreeMap<String, Endpoin
         if !network.publish.is_empty() || network.publish_all {
             return conflict("port publishing");
         }
+        if !network.expose.is_empty() {
+            return conflict("port exposing");
+        }
+        if network.mac_address.is_some() {
+            return conflict("mac-address");
+        }
         if !network.dns.is_empty() {
             return conflict("dns");
         }
@@ -403,18 +456,18 @@ fn networks(flags: &Flags, host: &HostConfig) -> Result<BTreeMap<String, Endpoin
             return conflict("custom host-to-IP mapping");
         }
     }
-    if name == "bridge" && !network.aliases.is_empty() {
-        return Err(wrong(
+    if (is_shared || name == "bridge") && !network.aliases.is_empty() {
+        return Err(refused(
             "network-scoped alias is supported only for containers in user defined networks",
         ));
     }
     if name == "bridge" && network.ip.is_some() {
-        return Err(wrong(
+        return Err(refused(
             "user specified IP address is supported on user defined networks only",
         ));
     }
     if wanted && network.networks.len() > 1 {
-        return Err(wrong("addresses and aliases need one network alone"));
+        return Err(refused("addresses and aliases need one network alone"));
     }
     let names = network.networks.iter().skip(1).cloned();
     let first = Endpoint {
@@ -431,7 +484,7 @@ fn networks(flags: &Flags, host: &HostConfig) -> Result<BTreeMap<String, Endpoin
     let mut all = BTreeMap::from([(name.to_owned(), first)]);
     for name in names {
         if is_shared || name == "host" || name == "none" || name.starts_with("container:") {
-            return Err(wrong(format!(
+            return Err(refused(format!(
                 "conflicting options: cannot attach both {} and {name}",
                 host.network_mode
             )));
@@ -459,6 +512,17 @@ fn health(flags: &HealthFlags) -> Result<Option<Healthcheck>, Failure> {
     }
     if !has_options {
         return Ok(None);
+    }
+    for (what, given) in [
+        ("Interval", flags.health_interval),
+        ("Timeout", flags.health_timeout),
+        ("StartPeriod", flags.health_start_period),
+    ] {
+        if given.is_some_and(|given| (1..LEAST_HEALTH).contains(&given)) {
+            return Err(refused(format!(
+                "{what} in Healthcheck cannot be less than 1ms"
+            )));
+        }
     }
     Ok(Some(Healthcheck {
         test: match &flags.health_cmd {

@@ -43,10 +43,16 @@ pub fn volumes_from(
         };
         let other = find::document(store, &find::row(store, name)?)?;
         for mut point in other.mounts {
-            let is_taken = mounts
+            let taken = mounts
                 .iter()
-                .any(|wanted| wanted.point.destination == point.destination);
-            if is_taken || point.kind == MountKind::Tmpfs {
+                .position(|wanted| wanted.point.destination == point.destination);
+            match taken {
+                // Where nobody said which volume, it is the other container's.
+                Some(at) if mounts[at].is_unnamed() => drop(mounts.remove(at)),
+                Some(_) => continue,
+                None => {}
+            }
+            if point.kind == MountKind::Tmpfs {
                 continue;
             }
             point.rw &= !readonly;

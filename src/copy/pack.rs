@@ -17,7 +17,7 @@ pub(super) const CAPABILITY: &str = "security.capability";
 const LONGEST: usize = 24;
 
 /// Writes what is at `path` to a tar, under `name`; what is in the directory `path`, when the name is
-/// empty. A link at the end of the path is followed if `follow`. Sockets are left out.
+/// empty or `.`. A link at the end of the path is followed if `follow`. Sockets are left out.
 ///
 /// # Errors
 /// What could not be read, or written.

@@ -7,6 +7,9 @@ use rustix::io::Errno;
 
 use super::CopyError;
 
+/// As many links as the kernel follows.
+const MOST_LINKS: u32 = 40;
+
 /// The files that one end of a copy can reach.
 #[derive(Debug)]
 pub struct Side {
@@ -48,6 +51,36 @@ impl Side {
         self.open(path, OFlags::PATH | OFlags::DIRECTORY)
     }
 
+    /// Where a link at the end of `path` leads, and the path itself if there is none: what is copied
+    /// onto a link goes where it leads, there or not. Only a path: it is looked up again below the root.
+    ///
+    /// # Errors
+    /// As openat2(2), but for what is not there.
+    pub fn followed(&self, path: &str) -> Result<String, CopyError> {
+        let mut path = path.to_owned();
+        for _ in 0..MOST_LINKS {
+            let bare = path.trim_end_matches('/');
+            let is_link = |stat: Stat| {
+                rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Symlink
+            };
+            if path.ends_with("/.") || !self.stat(bare, false)?.is_some_and(is_link) {
+                return Ok(path);
+            }
+            let link = self.open(bare, OFlags::PATH | OFlags::NOFOLLOW)?;
+            let target = rustix::fs::readlinkat(&link, "", Vec::new())
+                .map_err(CopyError::io("read", bare.as_bytes()))?;
+            let Ok(target) = target.into_string() else {
+                return Ok(path);
+            };
+            let slash = &path[bare.len()..];
+            path = match bare.rsplit_once('/') {
+                Some((above, _)) if !target.starts_with('/') => format!("{above}/{target}{slash}"),
+                _ => format!("{target}{slash}"),
+            };
+        }
+        Err(CopyError::io("follow", path.as_bytes())(Errno::LOOP))
+    }
+
     /// What is at `path`; none if nothing is. A link at its end is followed only if `follow`.
     ///
     /// # Errors
@@ -87,3 +120,36 @@ pub(super) fn open(
 
 /// How names below an open directory are resolved that no link may be part of.
 pub(super) const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_at_the_end_of_a_path_are_followed_inside_the_root() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path();
+        std::fs::create_dir_all(root.join("srv/d")).unwrap();
+        std::fs::write(root.join("srv/file"), "x").unwrap();
+        for (link, target) in [
+            ("srv/abs", "/etc/issue"),
+            ("srv/near", "file"),
+            ("srv/twice", "near"),
+            ("srv/loop", "loop"),
+            ("srv/dir", "d"),
+        ] {
+            std::os::unix::fs::symlink(target, root.join(link)).unwrap();
+        }
+        let side = Side::new(std::fs::File::open(root).unwrap().into());
+        for (path, expected) in [
+            ("/srv/file", "/srv/file"),
+            ("/srv/abs", "/etc/issue"),
+            ("/srv/twice", "/srv/file"),
+            ("/srv/dir/", "/srv/d/"),
+            ("/srv/none", "/srv/none"),
+        ] {
+            assert_eq!(side.followed(path).unwrap(), expected, "{path}");
+        }
+        assert!(side.followed("/srv/loop").is_err());
+    }
+}

@@ -180,6 +180,24 @@ impl Run<'_> {
         };
         let OperandKind::Function(name) = &first.kind else {
             let alone = rest.is_empty() && last.is_none();
+            if !alone && let method @ Value::Label(_) = self.operand(first, dot)? {
+                let mut arguments = Vec::with_capacity(1);
+                for operand in rest {
+                    arguments.push(self.operand(operand, dot)?);
+                }
+                arguments.extend(last);
+                return match arguments.as_slice() {
+                    [Value::Text(name)] => Ok(method.label(name).unwrap_or(Value::Missing)),
+                    [_] => Err(self.fail_at(&first.span, "expected string".to_owned())),
+                    others => {
+                        let message = format!(
+                            "wrong number of args for Label: want 1 got {}",
+                            others.len()
+                        );
+                        Err(self.fail_at(&first.span, message))
+                    }
+                };
+            }
             if !alone {
                 let text = &self.text[first.span.clone()];
                 return Err(self.fail_at(
@@ -187,7 +205,12 @@ impl Run<'_> {
                     format!("can't give argument to non-function {text}"),
                 ));
             }
-            return self.operand(first, dot);
+            let value = self.operand(first, dot)?;
+            if matches!(value, Value::Label(_)) {
+                let message = "wrong number of args for Label: want 1 got 0".to_owned();
+                return Err(self.fail_at(&first.span, message));
+            }
+            return Ok(value);
         };
         // `and` and `or` look at no more than they need.
         if matches!(name.as_str(), "and" | "or") {

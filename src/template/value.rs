@@ -29,6 +29,9 @@ pub enum Value {
     Struct(Rc<Vec<(String, Value)>>),
     /// A field of a struct that its JSON leaves out because it is empty.
     Omitted(Rc<Value>),
+    /// A method of a struct that has labels: given a name, it says the label. Without labels it is
+    /// that of a heading.
+    Label(Option<Rc<BTreeMap<String, String>>>),
 }
 
 /// What a field holds in Go, where JSON does not say it.
@@ -83,6 +86,28 @@ impl Value {
         Self::Struct(Rc::new(all))
     }
 
+    /// A list with `change` made to each of its items.
+    #[must_use]
+    pub fn with_items(self, change: impl Fn(Self) -> Self) -> Self {
+        match self {
+            Self::List(Some(items)) => {
+                Self::list(Rc::unwrap_or_clone(items).into_iter().map(change).collect())
+            }
+            other => other,
+        }
+    }
+
+    /// A struct as a map with the same keys.
+    #[must_use]
+    pub fn into_map(self) -> Self {
+        match self {
+            Self::Struct(fields) => Self::Map(Some(Rc::new(
+                Rc::unwrap_or_clone(fields).into_iter().collect(),
+            ))),
+            other => other,
+        }
+    }
+
     /// A document, of whose fields `shape` says by name what they are where JSON does not.
     pub fn of(json: &Json, shape: &dyn Fn(&str) -> Option<Shape>) -> Self {
         Self::shaped(json, None, shape)
@@ -132,6 +157,7 @@ impl Value {
         match self {
             Self::Missing | Self::Nil | Self::List(None) | Self::Map(None) => out.push_str("null"),
             Self::Omitted(value) => value.write_json(out),
+            Self::Label(_) => out.push_str("null"),
             Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
             Self::Int(number) => out.push_str(&number.to_string()),
             Self::Float(number) => out.push_str(&Json::from(*number).to_string()),
@@ -173,10 +199,24 @@ impl Value {
         }
     }
 
+    /// What a method that knows labels says of one; the heading of a column is made of its name.
+    pub fn label(&self, name: &str) -> Option<Self> {
+        let Self::Label(labels) = self else {
+            return None;
+        };
+        Some(match labels {
+            Some(labels) => Self::text(labels.get(name).map_or("", String::as_str)),
+            None => {
+                let last = name.rsplit('.').next().unwrap_or(name);
+                Self::text(last.replace(['-', '_'], " "))
+            }
+        })
+    }
+
     /// Whether `if` takes it for true: what is zero or empty is not.
     pub fn truth(&self) -> bool {
         match self {
-            Self::Missing | Self::Nil => false,
+            Self::Missing | Self::Nil | Self::Label(_) => false,
             Self::Bool(value) => *value,
             Self::Int(number) => *number != 0,
             Self::Float(number) => *number != 0.0,
@@ -200,6 +240,7 @@ impl Value {
             Self::Missing => out.push_str("<no value>"),
             Self::Nil => out.push_str("<nil>"),
             Self::Omitted(value) => value.write(out),
+            Self::Label(_) => {}
             Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
             Self::Int(number) => out.push_str(&number.to_string()),
             Self::Float(number) => out.push_str(&float(*number)),
@@ -251,6 +292,7 @@ impl Value {
             Self::List(_) => "slice",
             Self::Map(_) => "map",
             Self::Struct(_) => "struct",
+            Self::Label(_) => "func(string) string",
         }
     }
 }

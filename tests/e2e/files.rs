@@ -191,7 +191,7 @@ fn directories_and_addresses_are_imported_too() {
     let tree = place.path("tree").display().to_string();
     place
         .rbuild(&["import", &tree, "-", "-m", "x"])
-        .fails(2, "the name `-`");
+        .fails(1, "the name `-`");
     place.rbuild(&["import", "-m", "mine", &tree, "dir:1"]).ok();
     let template = "{{.Comment}}|{{len .RootFS.Layers}}";
     let seen = place.rbuild(&["inspect", "-f", template, "dir:1"]).ok();

@@ -42,4 +42,5 @@ mod stops;
 #[cfg(target_arch = "x86_64")]
 mod tracer;
 mod transfer;
+mod verbs;
 mod why;

@@ -187,7 +187,33 @@ impl Control {
     /// # Errors
     /// [`MonitorError::Protocol`].
     pub fn stop(self, signal: Option<i32>, timeout: Option<i64>) -> Result<(), MonitorError> {
-        let order = Order::Stop { signal, timeout };
+        self.order_to_stop(signal, timeout, false)
+    }
+
+    /// Stops it as [`stop`](Self::stop) does, but leaves undone what is to be done afterwards: it will
+    /// be started again.
+    ///
+    /// # Errors
+    /// Those of [`stop`](Self::stop).
+    pub fn stop_for_restart(
+        self,
+        signal: Option<i32>,
+        timeout: Option<i64>,
+    ) -> Result<(), MonitorError> {
+        self.order_to_stop(signal, timeout, true)
+    }
+
+    fn order_to_stop(
+        self,
+        signal: Option<i32>,
+        timeout: Option<i64>,
+        keep: bool,
+    ) -> Result<(), MonitorError> {
+        let order = Order::Stop {
+            signal,
+            timeout,
+            keep,
+        };
         let sent = wire::send(&self.socket, &order, &[], &[]);
         if sent.is_ok() {
             match reply(&self.socket) {

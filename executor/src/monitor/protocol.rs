@@ -49,6 +49,8 @@ pub(super) enum Order {
     Stop {
         signal: Option<i32>,
         timeout: Option<i64>,
+        /// Whether what is to be done afterwards is left undone: it is started again.
+        keep: bool,
     },
     Pause,
     Unpause,

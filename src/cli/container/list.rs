@@ -26,7 +26,7 @@ pub struct ListArgs {
     #[arg(long)]
     pub no_trunc: bool,
     /// Show only containers of which this holds: status=…, name=…, label=…, ancestor=… (repeatable)
-    #[arg(short, long = "filter", value_name = "NAME=VALUE")]
+    #[arg(short, long = "filter", value_name = "NAME=VALUE", value_parser = crate::cli::value::filter)]
     pub filters: Vec<Pair>,
     /// Print `json`, or each container by a Go template
     #[arg(long, value_name = "FORMAT")]
@@ -54,7 +54,7 @@ pub struct ContainerPruneArgs {
     #[arg(short, long)]
     pub force: bool,
     /// Remove only containers of which this holds: until=24h, label=… (repeatable)
-    #[arg(long = "filter", value_name = "NAME=VALUE")]
+    #[arg(long = "filter", value_name = "NAME=VALUE", value_parser = crate::cli::value::filter)]
     pub filters: Vec<Pair>,
 }
 

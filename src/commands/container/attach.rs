@@ -10,6 +10,9 @@ use crate::containers::session::{Session, keys};
 use crate::home::Home;
 use crate::report::{Class, Failure};
 
+/// docker's code for a session that the keys ended.
+pub(super) const LEFT: u8 = 1;
+
 /// Joins a container.
 pub fn run(args: &AttachArgs, home: &Home) -> anyhow::Result<u8> {
     let keys = keys(args.detach_keys.as_deref())?;
@@ -36,7 +39,8 @@ pub fn run(args: &AttachArgs, home: &Home) -> anyhow::Result<u8> {
     let document = find::document(&store, &row)?;
     let session = Session::whole(&document.config, !args.no_stdin, args.sig_proxy, keys)?;
     match connect(&store, &row, session.stdin)? {
-        Some(attached) => Ok(stay(&store, &row, &document, attached, &session)?),
+        // Whoever leaves it running has not seen its end: docker's 1.
+        Some(attached) => Ok(stay(&store, &row, &document, attached, &session, LEFT)?),
         None => Err(refused("You cannot attach to a stopped container, start it first").into()),
     }
 }

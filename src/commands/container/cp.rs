@@ -19,6 +19,9 @@ use crate::report::{Class, Failure};
 /// Copies from a container or into one.
 pub fn run(args: &CopyArgs, home: &Home) -> anyhow::Result<u8> {
     match (End::of(&args.source), End::of(&args.destination)) {
+        (End::Container(_, path), _) | (_, End::Container(_, path)) if path.is_empty() => {
+            return Err(refused("bad parameter: path cannot be empty").into());
+        }
         (End::Container(name, path), End::Host(to)) => out(args, home, name, &path, to)?,
         (End::Host(from), End::Container(name, path)) => into(args, home, from, name, &path)?,
         (End::Container(..), End::Container(..)) => {
@@ -43,7 +46,11 @@ impl<'a> End<'a> {
     fn of(text: &'a str) -> Self {
         match text.split_once(':') {
             Some((name, path)) if !text.starts_with(['/', '.']) && !name.is_empty() => {
-                Self::Container(name, format!("/{}", path.trim_start_matches('/')))
+                let path = match path {
+                    "" => String::new(),
+                    path => format!("/{}", path.trim_start_matches('/')),
+                };
+                Self::Container(name, path)
             }
             _ => Self::Host(text),
         }
@@ -71,7 +78,12 @@ fn out(args: &CopyArgs, home: &Home, name: &str, path: &str, to: &str) -> Result
         let mut destination = Destination::open(None)?;
         let written = {
             let mut tar = BufWriter::with_capacity(1 << 18, &mut destination);
-            pack(side, path, follow, source.name.as_bytes(), &mut tar)
+            // `dir/.` is `./` and what is in it, as docker has it.
+            let name = match source.name.as_str() {
+                "" => ".",
+                name => name,
+            };
+            pack(side, path, follow, name.as_bytes(), &mut tar)
                 .map_err(|error| failure(&error))
                 .and_then(|()| {
                     let flushed = tar.flush();
@@ -107,6 +119,7 @@ fn into(args: &CopyArgs, home: &Home, from: &str, name: &str, path: &str) -> Res
     let store = home.enter_and_open()?;
     let container = open(&store, name)?;
     let side = &container.side;
+    let path = &side.followed(path).map_err(|error| failure(&error))?;
     let there = self::there(side, path)?;
     if from == "-" {
         if there != There::Directory {

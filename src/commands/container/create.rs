@@ -41,8 +41,9 @@ pub fn make(
         .map(CidFile::new)
         .transpose()?;
     let signals = Signals::take();
+    let name = flags.whole.name.as_deref().filter(|name| !name.is_empty());
     let image = image::find(store, &request.image, &flags.whole, &signals)?;
-    let made = create::create(store, request, &image, flags.whole.name.as_deref())?;
+    let made = create::create(store, request, &image, name)?;
     if let Some(file) = cidfile {
         file.write(&made.0.id)?;
     }

@@ -23,7 +23,11 @@ const NOT_EXECUTED: u8 = 126;
 pub fn run(args: &ExecArgs, home: &Home) -> anyhow::Result<u8> {
     let keys = keys(args.detach_keys.as_deref())?;
     check_terminal(args.tty, args.interactive && !args.detach)?;
-    let given = env::given(&args.env, &args.env_files, |name| std::env::var(name).ok())?;
+    let given = env::given(&args.env, &args.env_files, |name| std::env::var(name).ok());
+    let given = given.map_err(|mut failure| {
+        failure.class = Class::Refused;
+        failure
+    })?;
     let (container, command) = args
         .words
         .split_first()
@@ -162,7 +166,7 @@ fn stay(args: &ExecArgs, mut executed: Executed, keys: Keys) -> Result<u8, Failu
         Ok(None) => {
             drop(joined);
             crate::report::note("read escape sequence");
-            Ok(0)
+            Ok(super::attach::LEFT)
         }
         Err(_) => Err(Failure::new(Class::Ours, "nobody waits for the process")),
     }

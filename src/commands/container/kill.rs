@@ -12,7 +12,9 @@ const SIGKILL: i32 = 9;
 
 /// Sends a signal to the first process of each.
 pub fn run(args: &KillArgs, home: &Home) -> anyhow::Result<u8> {
-    let signal = number(Some(&args.signal)).map_err(|mut failure| {
+    // As docker has it, no signal is the usual one.
+    let given = Some(args.signal.as_str()).filter(|signal| !signal.is_empty());
+    let signal = number(given).map_err(|mut failure| {
         failure.class = Class::Refused;
         failure
     })?;

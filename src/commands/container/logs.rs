@@ -1,5 +1,6 @@
 //! `logs`: shows what a container wrote.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
@@ -9,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify;
 
 use crate::cli::container::LogsArgs;
+use crate::containers::document::Document;
 use crate::containers::find;
 use crate::containers::log::{Entry, Reader, tail};
 use crate::home::Home;
@@ -22,16 +24,20 @@ const INTERVAL: Timespec = Timespec {
 
 /// Shows a log.
 pub fn run(args: &LogsArgs, home: &Home) -> anyhow::Result<u8> {
-    let moment = |text: &Option<String>| match text {
+    let moment = |name: &str, text: &Option<String>| {
+        match text {
         None => Ok(None),
         Some(text) => crate::time::moment(text).map(Some).ok_or_else(|| {
             Failure::new(
                 Class::Refused,
-                format!("invalid value for \"since\" or \"until\": {text}"),
+                format!(
+                    "invalid value for \"{name}\": failed to parse value as time or duration: \"{text}\""
+                ),
             )
         }),
+    }
     };
-    let (since, until) = (moment(&args.since)?, moment(&args.until)?);
+    let (since, until) = (moment("since", &args.since)?, moment("until", &args.until)?);
     let store = home.enter_and_open()?;
     let row = find::row(&store, &args.container)?;
     let document = find::document(&store, &row)?;
@@ -51,6 +57,7 @@ pub fn run(args: &LogsArgs, home: &Home) -> anyhow::Result<u8> {
         since,
         until,
         is_inside: [false; 2],
+        details: args.details.then(|| details(&document)),
     };
     // Any number that is none is all.
     if let Ok(count) = args.tail.parse::<usize>() {
@@ -110,6 +117,28 @@ struct Shower<'a> {
     until: Option<i64>,
     /// Whether the last entry of a stream was a line without its end.
     is_inside: [bool; 2],
+    /// What `--details` says in front of a line.
+    details: Option<String>,
+}
+
+/// The labels and variables that `--log-opt` names, as docker's `--details` writes them.
+fn details(document: &Document) -> String {
+    let config = &document.config;
+    let names = |option: &str| {
+        let names = document.host_config.log_config.config.get(option);
+        names.map_or("", String::as_str).split(',')
+    };
+    let labels = names("labels").filter_map(|name| Some((name, config.labels.get(name)?.as_str())));
+    let variables = names("env").filter_map(|wanted| {
+        let mut pairs = config.env.iter().filter_map(|pair| pair.split_once('='));
+        pairs.find(|(name, _)| *name == wanted)
+    });
+    let all: BTreeMap<&str, &str> = labels.chain(variables).collect();
+    let pairs: Vec<String> = all
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    pairs.join(",") + " "
 }
 
 impl Shower<'_> {
@@ -132,9 +161,7 @@ impl Shower<'_> {
                 text.push_str(&entry.fixed_time());
                 text.push(' ');
             }
-            if self.args.details {
-                text.push(' ');
-            }
+            text.extend(self.details.as_deref());
         }
         text.push_str(&entry.text);
         *inside = !entry.text.ends_with('\n');
@@ -145,5 +172,25 @@ impl Shower<'_> {
                 .map_err(|error| crate::output::failure(&error))?,
         }
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn details_are_the_labels_and_variables_that_were_asked_for() {
+        let mut document = Document::default();
+        assert_eq!(details(&document), " ");
+        document.config.env = vec!["X=y".to_owned(), "Z=1".to_owned()];
+        document
+            .config
+            .labels
+            .insert("l".to_owned(), "v".to_owned());
+        let options = &mut document.host_config.log_config.config;
+        options.insert("labels".to_owned(), "l,none".to_owned());
+        options.insert("env".to_owned(), "X".to_owned());
+        assert_eq!(details(&document), "X=y,l=v ");
     }
 }

@@ -1,7 +1,7 @@
 //! `ps`, `container ls`: lists containers, newest first.
 
 use crate::cli::container::ListArgs;
-use crate::columns::Columns;
+use crate::columns::{Columns, custom};
 use crate::containers::filter::Filter;
 use crate::containers::list::{FIELDS, Listed};
 use crate::home::{Home, store_failure};
@@ -30,7 +30,8 @@ pub fn run(args: &ListArgs, home: &Home) -> anyhow::Result<u8> {
             shown.push(listed);
         }
     }
-    if args.quiet {
+    let format = custom(args.format.as_deref());
+    if args.quiet && format.is_none() {
         let ids: String = shown
             .iter()
             .flat_map(|listed| {
@@ -45,16 +46,16 @@ pub fn run(args: &ListArgs, home: &Home) -> anyhow::Result<u8> {
         print(&ids)?;
         return Ok(0);
     }
-    let asked = |name: &str| {
-        args.format
-            .as_deref()
-            .is_some_and(|text| text.contains(name))
-    };
-    let sizes = args.size || asked(".Size");
+    let asked = |name: &str| format.is_some_and(|text| text.contains(name));
+    let sizes = args.size || asked(".Size") || asked("json");
     let lines = shown
         .iter()
         .map(|listed| listed.line(&store, args.no_trunc, sizes))
         .collect::<Result<Vec<_>, _>>()?;
+    let labels: Vec<_> = shown
+        .iter()
+        .map(|listed| listed.document.config.labels.clone())
+        .collect();
     let mut columns = vec![
         "ID",
         "Image",
@@ -71,6 +72,6 @@ pub fn run(args: &ListArgs, home: &Home) -> anyhow::Result<u8> {
         fields: FIELDS,
         shown: columns,
     }
-    .print(args.format.as_deref(), &lines)?;
+    .print_labelled(format, &lines, &labels)?;
     Ok(0)
 }

@@ -13,10 +13,12 @@ use crate::report::{Class, Failure};
 /// Removes them.
 pub fn run(args: &ContainerPruneArgs, home: &Home) -> anyhow::Result<u8> {
     let store = home.enter_and_open()?;
-    if !args.force && !super::confirmed("This will remove all stopped containers.")? {
-        return Ok(0);
-    }
-    let (ids, bytes) = prune(&store, &args.filters)?;
+    let (ids, bytes) =
+        if args.force || super::confirmed("This will remove all stopped containers.")? {
+            prune(&store, &args.filters)?
+        } else {
+            (Vec::new(), 0)
+        };
     print(&said("Deleted Containers:", &ids, bytes))?;
     Ok(0)
 }

@@ -1,5 +1,7 @@
 //! `restart`: stops containers and starts them again.
 
+use executor::monitor::Control;
+
 use super::stop::{number, stop};
 use crate::cli::container::StopArgs;
 use crate::containers::find;
@@ -13,7 +15,8 @@ pub fn run(args: &StopArgs, home: &Home) -> anyhow::Result<u8> {
     super::each(&args.containers, |text| {
         let row = find::row(&store, text)?;
         let document = find::document(&store, &row)?;
-        stop(&store, &row, signal, args.time)?;
+        // With --rm it stays: it is not over yet.
+        stop(&store, &row, signal, args.time, Control::stop_for_restart)?;
         start(&store, &row, &document, None)?;
         Ok(Some(text.to_owned()))
     })

@@ -16,7 +16,10 @@ use crate::stop::Signals;
 
 /// Makes and starts a container; gives the exit code of its process, or docker's 125, 126 and 127.
 pub fn run(args: &RunArgs, home: &Home) -> anyhow::Result<u8> {
-    let request = request::understand(&args.flags, args.detach)?;
+    if args.detach && !args.flags.process.attach.is_empty() {
+        return Err(Failure::new(Class::Refused, "Conflicting options: -a and -d").into());
+    }
+    let request = request::understand(&args.flags, args.detach).map_err(engine)?;
     let keys = keys(args.detach_keys.as_deref())?;
     let config = &request.document.config;
     check_terminal(config.tty, config.attach_stdin)?;
@@ -28,15 +31,18 @@ pub fn run(args: &RunArgs, home: &Home) -> anyhow::Result<u8> {
         signals: args.sig_proxy,
         keys,
     };
-    Ok(go(args, home, request, &session).map_err(|mut failure| {
-        if !matches!(
-            failure.class,
-            Class::Container(_) | Class::Interrupted | Class::Unread
-        ) {
-            failure.class = ENGINE;
-        }
-        failure
-    })?)
+    Ok(go(args, home, request, &session).map_err(engine)?)
+}
+
+/// Whatever kept the process from being started is docker's 125.
+fn engine(mut failure: Failure) -> Failure {
+    if !matches!(
+        failure.class,
+        Class::Container(_) | Class::Interrupted | Class::Unread
+    ) {
+        failure.class = ENGINE;
+    }
+    failure
 }
 
 fn go(
@@ -68,17 +74,19 @@ fn go(
     };
     match attached {
         None => Ok(0),
-        Some(attached) => stay(&store, &row, &document, attached, session),
+        Some(attached) => stay(&store, &row, &document, attached, session, 0),
     }
 }
 
-/// Stays with a container until it ends, and removes it then if that was asked for.
+/// Stays with a container until it ends, and removes it then if that was asked for. `left` is the exit
+/// code when the keys end the session before.
 pub fn stay(
     store: &Store,
     row: &StoredContainer,
     document: &Document,
     mut attached: Attached,
     session: &Session,
+    left: u8,
 ) -> Result<u8, Failure> {
     match session.attend(&mut attached, &Signals::take())? {
         End::Exited(code) => {
@@ -88,7 +96,7 @@ pub fn stay(
             }
             Ok(code)
         }
-        End::Detached => Ok(0),
+        End::Detached => Ok(left),
         End::Lost => {
             let status = find::status(store, row)?;
             Ok(u8::try_from(status.exit_code).unwrap_or(1))

@@ -45,7 +45,7 @@ pub fn run(args: &StartArgs, home: &Home) -> anyhow::Result<u8> {
         }
     };
     match attached {
-        Some(attached) => Ok(stay(&store, &row, &document, attached, &session)?),
+        Some(attached) => Ok(stay(&store, &row, &document, attached, &session, 0)?),
         None => Ok(0),
     }
 }

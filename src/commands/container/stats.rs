@@ -94,18 +94,17 @@ fn show(args: &StatsArgs, before: &[Look], now: &[Look]) -> Result<(), Failure> 
             };
             let share = |part: f64| format!("{part:.2}%");
             let Some(reading) = reading else {
-                let none = || "--".to_owned();
-                let pair = || "-- / --".to_owned();
+                let pair = || "0B / 0B".to_owned();
                 return vec![
                     pair(),
-                    none(),
+                    share(0.0),
                     text.clone(),
                     id,
-                    none(),
+                    share(0.0),
                     pair(),
                     row.name.clone(),
                     pair(),
-                    none(),
+                    "0".to_owned(),
                 ];
             };
             let busy = earlier

@@ -1,5 +1,7 @@
 //! `stop`: asks containers to end, and kills them when they do not.
 
+use executor::monitor::{Control, MonitorError};
+
 use crate::cli::container::StopArgs;
 use crate::containers::{ENGINE, find, signal};
 use crate::home::Home;
@@ -11,7 +13,7 @@ pub fn run(args: &StopArgs, home: &Home) -> anyhow::Result<u8> {
     let store = home.enter_and_open()?;
     super::each(&args.containers, |text| {
         let row = find::row(&store, text)?;
-        stop(&store, &row, signal, args.time)?;
+        stop(&store, &row, signal, args.time, Control::stop)?;
         Ok(Some(text.to_owned()))
     })
 }
@@ -24,18 +26,18 @@ pub fn number(text: Option<&str>) -> Result<Option<i32>, Failure> {
     .transpose()
 }
 
-/// Stops one, and comes back when its monitor is gone.
+/// Stops one by that order, and comes back when its monitor is gone.
 pub fn stop(
     store: &cache::Store,
     row: &cache::StoredContainer,
     signal: Option<i32>,
     seconds: Option<i64>,
+    order: fn(Control, Option<i32>, Option<i64>) -> Result<(), MonitorError>,
 ) -> Result<(), Failure> {
     // What died without a word is noticed here.
     find::status(store, row)?;
     match find::control(store, row)? {
-        Some(control) => control
-            .stop(signal, seconds)
+        Some(control) => order(control, signal, seconds)
             .or_else(|error| {
                 // `--rm` may have been faster.
                 if find::folder(store, row).exists() {

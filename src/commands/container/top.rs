@@ -23,16 +23,29 @@ pub fn run(args: &TopArgs, home: &Home) -> anyhow::Result<u8> {
     let own = control
         .processes()
         .map_err(|error| find::monitor_failure(&error))?;
-    let mut ps = Command::new("ps");
-    match options {
-        [] => ps.arg("-ef"),
-        options => ps.args(options.iter().flat_map(|words| words.split_whitespace())),
+    let ids: Vec<String> = own.iter().map(i32::to_string).collect();
+    let ps = |quick: bool| {
+        let mut ps = Command::new("ps");
+        match options {
+            [] => ps.arg("-ef"),
+            options => ps.args(options.iter().flat_map(|words| words.split_whitespace())),
+        };
+        if quick {
+            ps.arg(format!("-q{}", ids.join(",")));
+        }
+        ps.output().map_err(|error| {
+            let mut failure = refused("ps of this machine cannot be started".to_owned());
+            failure.causes = vec![error.to_string()];
+            failure
+        })
     };
-    let output = ps.output().map_err(|error| {
-        let mut failure = refused("ps of this machine cannot be started".to_owned());
-        failure.causes = vec![error.to_string()];
-        failure
-    })?;
+    // Options that select processes, and old versions, do not go together with -q.
+    let quick = ps(true)?;
+    let output = if quick.status.success() {
+        quick
+    } else {
+        ps(false)?
+    };
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         return Err(refused(format!("error running ps: {}", said.trim())).into());

@@ -1,7 +1,7 @@
 //! `update`: changes limits and restart policy of containers.
 
 use crate::cli::container::UpdateArgs;
-use crate::containers::{find, limits, restart};
+use crate::containers::{find, life, limits, restart};
 use crate::home::Home;
 use crate::report::{Class, Failure};
 
@@ -48,7 +48,8 @@ pub fn run(args: &UpdateArgs, home: &Home) -> anyhow::Result<u8> {
             document.host_config.restart_policy = policy.clone();
         }
         if let Some(mut control) = find::control(&store, &row)? {
-            let resources = limits::resources(&document.host_config);
+            // As when it is started: what this machine cannot limit is said, and kept for another day.
+            let resources = life::resources(&document.host_config);
             control
                 .update(
                     policy.as_ref().map(restart::restart),

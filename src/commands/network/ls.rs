@@ -5,7 +5,7 @@ use cache::networks::StoredNetwork;
 
 use crate::cli::network::NetworkListArgs;
 use crate::cli::value::Pair;
-use crate::columns::Columns;
+use crate::columns::{Columns, custom};
 use crate::home::{Home, store_failure};
 use crate::networks::{alive, document, endpoints, row_failure};
 use crate::output::print;
@@ -44,7 +44,8 @@ pub fn run(args: &NetworkListArgs, home: &Home) -> anyhow::Result<u8> {
         };
         network.id.get(..length).unwrap_or(&network.id).to_owned()
     };
-    if args.quiet && args.format.is_none() {
+    let format = custom(args.format.as_deref());
+    if args.quiet && format.is_none() {
         let ids: String = taken.iter().map(|network| id(network) + "\n").collect();
         print(&ids)?;
         return Ok(0);
@@ -68,7 +69,8 @@ pub fn run(args: &NetworkListArgs, home: &Home) -> anyhow::Result<u8> {
             ]
         })
         .collect();
-    columns.print(args.format.as_deref(), &rows)?;
+    let labels: Vec<_> = taken.iter().map(|network| network.labels.clone()).collect();
+    columns.print_labelled(format, &rows, &labels)?;
     Ok(0)
 }
 
@@ -83,7 +85,7 @@ fn matches(store: &Store, network: &StoredNetwork, filters: &[Pair]) -> Result<b
             Failure::new(Class::Refused, format!("Invalid filter '{name}={value}'"))
         };
         let fits = match filter.name.as_str() {
-            "name" => network.name.contains(value),
+            "name" => crate::containers::pattern::fits(value, &network.name),
             "id" => network.id.starts_with(value),
             "driver" => network.driver == value,
             "scope" => value == "local",

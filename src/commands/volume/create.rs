@@ -25,6 +25,14 @@ pub fn run(args: VolumeCreateArgs, home: &Home) -> anyhow::Result<u8> {
                 .into(),
         );
     }
+    if args.name.is_some() && args.volume.is_some() {
+        return Err(refused(
+            "Conflicting options: either specify --name or provide positional arg, not both"
+                .to_owned(),
+        )
+        .into());
+    }
+    let wanted = args.volume.or(args.name);
     let labels = args
         .labels
         .into_iter()
@@ -33,8 +41,8 @@ pub fn run(args: VolumeCreateArgs, home: &Home) -> anyhow::Result<u8> {
             None => (label, String::new()),
         });
     let volume = NewVolume {
-        anonymous: args.volume.is_none(),
-        name: match args.volume {
+        anonymous: wanted.is_none(),
+        name: match wanted {
             Some(name) => name,
             None => random_id()?,
         },

@@ -1,7 +1,7 @@
 //! `volume ls`: lists volumes.
 
 use crate::cli::volume::VolumeListArgs;
-use crate::columns::Columns;
+use crate::columns::{Columns, custom};
 use crate::home::{Home, store_failure};
 use crate::output::print;
 use crate::volumes::Filter;
@@ -22,7 +22,8 @@ pub fn run(args: &VolumeListArgs, home: &Home) -> anyhow::Result<u8> {
     let store = home.enter_and_open()?;
     let mut volumes = store.volumes().map_err(|error| store_failure(&error))?;
     volumes.retain(|volume| filter.takes(volume));
-    if args.quiet {
+    let format = custom(args.format.as_deref());
+    if args.quiet && format.is_none() {
         let names: String = volumes
             .iter()
             .flat_map(|volume| [volume.name.as_str(), "\n"])
@@ -30,6 +31,7 @@ pub fn run(args: &VolumeListArgs, home: &Home) -> anyhow::Result<u8> {
         print(&names)?;
         return Ok(0);
     }
+    let labels: Vec<_> = volumes.iter().map(|volume| volume.labels.clone()).collect();
     let rows: Vec<Vec<String>> = volumes
         .into_iter()
         .map(|volume| {
@@ -52,6 +54,6 @@ pub fn run(args: &VolumeListArgs, home: &Home) -> anyhow::Result<u8> {
         fields: FIELDS,
         shown: vec!["Driver", "Name"],
     }
-    .print(args.format.as_deref(), &rows)?;
+    .print_labelled(format, &rows, &labels)?;
     Ok(0)
 }

@@ -12,12 +12,12 @@ use crate::volumes::Filter;
 pub fn run(args: &VolumePruneArgs, home: &Home) -> anyhow::Result<u8> {
     let filter = Filter::of_prune(&args.filters)?;
     let store = home.enter_and_open()?;
-    if !args.force
-        && !confirmed("This will remove all local volumes not used by at least one container.")?
-    {
-        return Ok(0);
-    }
-    let (names, bytes) = prune(&store, &filter)?;
+    let warning = "This will remove all local volumes not used by at least one container.";
+    let (names, bytes) = if args.force || confirmed(warning)? {
+        prune(&store, &filter)?
+    } else {
+        (Vec::new(), 0)
+    };
     print(&said("Deleted Volumes:", &names, bytes))?;
     Ok(0)
 }

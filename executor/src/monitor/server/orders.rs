@@ -126,7 +126,12 @@ impl Monitor {
                 let status = Box::new(self.status.clone());
                 Ok(Answer::Now(Reply::Status(status), None))
             }
-            Order::Stop { signal, timeout } => {
+            Order::Stop {
+                signal,
+                timeout,
+                keep,
+            } => {
+                self.taken_over |= keep;
                 self.set_role(id, Role::Stopping);
                 self.stop(signal, timeout);
                 Ok(Answer::Later)
