@@ -17,7 +17,7 @@ use solver::{CacheKey, Cancel, EventSink, Op, VertexId};
 
 use crate::images::Dated;
 use crate::progress::{Kind, Progress};
-use crate::project::{Files, Filter, Project, ignore_of};
+use crate::project::{Files, Filter, Project, fetch, ignore_of};
 use crate::report::{Class, Failure, Source};
 use crate::request::Request;
 
@@ -101,7 +101,8 @@ pub fn build(project: &Project, request: &Request, tools: &Tools<'_>) -> Result<
     }
 
     let contexts = open_contexts(project, request, tools.store, &plan)?;
-    let executor = new_executor(request, tools, contexts.clone(), trees(project, request));
+    let trees = trees(project, request, tools, &plan)?;
+    let executor = new_executor(request, tools, contexts.clone(), trees.by_name.clone());
     let steps = plan.graph.iter().map(|(_, vertex)| vertex);
     let records = Records::new(tools.store, project.identity())
         .in_build(tools.build)
@@ -191,14 +192,59 @@ fn uses_host_network(plan: &BuildPlan) -> bool {
         .any(|(_, vertex)| matches!(&vertex.op, Op::Exec(exec) if exec.network == Default))
 }
 
-/// The main context, if it is a tree of the store and none of that name was given in its place.
-fn trees(project: &Project, request: &Request) -> HashMap<String, Snapshot> {
-    match &project.files {
-        Files::Tree(tree) if !request.directories.contains_key(MAIN_CONTEXT) => {
-            HashMap::from([(MAIN_CONTEXT.to_owned(), tree.snapshot.clone())])
-        }
-        _ => HashMap::new(),
+/// Contexts that are trees of the store, by name: the main one, and archives that the plan reads,
+/// which stay as long as the executor that unpacked them.
+struct Trees {
+    by_name: HashMap<String, Snapshot>,
+    _keeper: Option<Executor>,
+}
+
+fn trees(
+    project: &Project,
+    request: &Request,
+    tools: &Tools<'_>,
+    plan: &BuildPlan,
+) -> Result<Trees, Failure> {
+    let mut by_name = HashMap::new();
+    if let Files::Tree(tree) = &project.files
+        && !request.directories.contains_key(MAIN_CONTEXT)
+    {
+        by_name.insert(MAIN_CONTEXT.to_owned(), tree.snapshot.clone());
     }
+    let names = context_names(plan);
+    let mut archives = request
+        .archives
+        .iter()
+        .filter(|(name, _)| names.contains(name.as_str()))
+        .peekable();
+    let keeper = archives.peek().is_some().then(|| {
+        fetching(
+            tools.store,
+            request.secrets.clone(),
+            request.ssh_agents.clone(),
+        )
+    });
+    if let Some(executor) = &keeper {
+        for (name, file) in archives {
+            let snapshot = fetch::unpacked(executor, file, tools.cancel)?;
+            by_name.insert(name.clone(), snapshot);
+        }
+    }
+    Ok(Trees {
+        by_name,
+        _keeper: keeper,
+    })
+}
+
+/// The names of all contexts that the plan reads.
+fn context_names(plan: &BuildPlan) -> HashSet<&str> {
+    let vertices = plan.graph.iter();
+    vertices
+        .filter_map(|(_, vertex)| match &vertex.op {
+            Op::Context(context) => Some(context.name.as_str()),
+            _ => None,
+        })
+        .collect()
 }
 
 /// The directories that the plan reads, by name.
@@ -208,15 +254,10 @@ fn open_contexts(
     store: &Store,
     plan: &BuildPlan,
 ) -> Result<HashMap<String, Arc<Context>>, Failure> {
-    let names: HashSet<&str> = plan
-        .graph
-        .iter()
-        .filter_map(|(_, vertex)| match &vertex.op {
-            Op::Context(context) => Some(context.name.as_str()),
-            _ => None,
-        })
-        .collect();
     let open = |name: &str| {
+        if request.archives.contains_key(name) {
+            return Ok(None);
+        }
         let (dir, rules): (&Path, _) = match (request.directories.get(name), &project.files) {
             (Some(dir), _) => (dir, ignore_of(dir)?),
             (None, Files::Directory(dir)) => (dir, project.ignore.clone()),
@@ -231,7 +272,7 @@ fn open_contexts(
             .map_err(|error| Failure::from_error(Class::Yours, &error))?;
         Ok(Some((name.to_owned(), Arc::new(context))))
     };
-    names
+    context_names(plan)
         .into_iter()
         .filter_map(|name| open(name).transpose())
         .collect()
@@ -320,11 +361,16 @@ fn step_help(
         let range: std::ops::Range<usize> = span.into();
         project.source.text.get(range)
     });
-    let directory = |name: &str| match (request.directories.get(name), &project.files) {
-        (Some(dir), _) | (None, Files::Directory(dir)) => {
-            (dir.display().to_string(), Some(dir.clone()))
+    let directory = |name: &str| {
+        if let Some(file) = request.archives.get(name) {
+            return (file.display().to_string(), None);
         }
-        (None, Files::Tree(tree)) => (tree.shown.clone(), None),
+        match (request.directories.get(name), &project.files) {
+            (Some(dir), _) | (None, Files::Directory(dir)) => {
+                (dir.display().to_string(), Some(dir.clone()))
+            }
+            (None, Files::Tree(tree)) => (tree.shown.clone(), None),
+        }
     };
     crate::hint::not_found(
         source,

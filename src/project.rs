@@ -51,9 +51,6 @@ impl Project {
                 return Err(Failure::new(
                     Class::Yours,
                     format!("the context {} is not a directory", context.display()),
-                )
-                .help(
-                    "give a directory; an archive is read from standard input: `rbuild - < FILE`",
                 ));
             }
             Err(error) => {
@@ -100,6 +97,27 @@ impl Project {
         }
     }
 
+    /// A project of a directory with a Dockerfile that came from elsewhere. Only the directory's own
+    /// ignore file holds.
+    fn with_dockerfile(context: &Path, bytes: &[u8], shown: String) -> Result<Self, Failure> {
+        let (ignore, ignore_source) = read_ignore(context, None)?;
+        Ok(Self {
+            source: Source {
+                text: text_of(bytes, &shown)?,
+                path: shown,
+            },
+            dockerfile: None,
+            files: Files::Directory(context.to_owned()),
+            ignore,
+            ignore_source,
+        })
+    }
+
+    /// Whether a Dockerfile has to be downloaded.
+    pub fn is_behind_url(file: Option<&Path>) -> bool {
+        file.and_then(url_of).is_some()
+    }
+
     /// Whether a Dockerfile can be read only once: standard input, a pipe. Its reader must not be
     /// executed again afterwards.
     pub fn is_read_once(file: Option<&Path>) -> bool {
@@ -126,10 +144,15 @@ impl Project {
         };
         match (&self.dockerfile, &self.files) {
             (Some(file), _) => format!("{context} {}", absolute(file).display()),
-            (None, Files::Directory(_)) => format!("{context} -"),
-            (None, Files::Tree(_)) => format!("{context} {}", self.source.path),
+            (None, _) => format!("{context} {}", self.source.path),
         }
     }
+}
+
+/// The URL that `-f` may be.
+fn url_of(file: &Path) -> Option<&str> {
+    let text = file.to_str()?;
+    (text.starts_with("http://") || text.starts_with("https://")).then_some(text)
 }
 
 /// The text of a Dockerfile.

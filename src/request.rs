@@ -20,6 +20,8 @@ pub struct Request {
     pub plan: PlanRequest,
     /// Directories of `--build-context`, by name.
     pub directories: BTreeMap<String, PathBuf>,
+    /// Archives of `--build-context`, by name.
+    pub archives: BTreeMap<String, PathBuf>,
     /// `--secret`.
     pub secrets: HashMap<String, SecretSource>,
     /// `--ssh`.
@@ -29,7 +31,11 @@ pub struct Request {
 impl Request {
     /// Reads the arguments, and of the environment what they refer to.
     pub fn new(args: &PlanArgs) -> Result<Self, Failure> {
-        let (named_contexts, directories) = contexts(&args.build_contexts)?;
+        let Contexts {
+            named: named_contexts,
+            directories,
+            archives,
+        } = Contexts::read(&args.build_contexts)?;
         let mut plan = PlanRequest {
             target: args.target.clone(),
             platforms: platforms(&args.platforms)?,
@@ -72,6 +78,7 @@ impl Request {
         Ok(Self {
             plan,
             directories,
+            archives,
             secrets: secrets(args)?,
             ssh_agents: ssh_agents(args)?,
         })
@@ -81,7 +88,7 @@ impl Request {
 /// What the frontend needs for a check that no build's arguments come with: every entitlement is
 /// granted.
 pub fn of_check(args: &CheckArgs) -> Result<PlanRequest, Failure> {
-    let (named_contexts, _) = contexts(&args.build_contexts)?;
+    let named_contexts = Contexts::read(&args.build_contexts)?.named;
     Ok(PlanRequest {
         target: args.target.clone(),
         platforms: platforms(&args.platforms)?,
@@ -132,42 +139,55 @@ pub fn platforms(given: &[String]) -> Result<Vec<Platform>, Failure> {
         .collect()
 }
 
-type Contexts = (BTreeMap<String, NamedContext>, BTreeMap<String, PathBuf>);
+/// `--build-context`.
+#[derive(Default)]
+struct Contexts {
+    named: BTreeMap<String, NamedContext>,
+    directories: BTreeMap<String, PathBuf>,
+    archives: BTreeMap<String, PathBuf>,
+}
 
-fn contexts(given: &[Pair]) -> Result<Contexts, Failure> {
-    let mut named = BTreeMap::new();
-    let mut directories = BTreeMap::new();
-    for pair in given {
-        let name = pair.name.to_lowercase();
-        let value = pair.value.as_str();
-        let context = if let Some(image) = value.strip_prefix("docker-image://") {
-            NamedContext::Image(image.to_owned())
-        } else if let Some(layout) = value.strip_prefix("oci-layout://") {
-            NamedContext::Layout(layout.to_owned())
-        } else {
-            match Place::of(value, &[])? {
-                Place::Remote(_, url) => NamedContext::Url(url),
-                Place::Directory(dir) if dir.is_dir() => {
-                    directories.insert(name.clone(), dir);
-                    NamedContext::Directory
+impl Contexts {
+    fn read(given: &[Pair]) -> Result<Self, Failure> {
+        let mut contexts = Self::default();
+        for pair in given {
+            let name = pair.name.to_lowercase();
+            let value = pair.value.as_str();
+            contexts.directories.remove(&name);
+            contexts.archives.remove(&name);
+            let context = if let Some(image) = value.strip_prefix("docker-image://") {
+                NamedContext::Image(image.to_owned())
+            } else if let Some(layout) = value.strip_prefix("oci-layout://") {
+                NamedContext::Layout(layout.to_owned())
+            } else {
+                match Place::of(value, &[])? {
+                    Place::Remote(_, url) => NamedContext::Url(url),
+                    Place::Directory(dir) if dir.is_dir() => {
+                        contexts.directories.insert(name.clone(), dir);
+                        NamedContext::Directory
+                    }
+                    Place::Archive(file) => {
+                        contexts.archives.insert(name.clone(), file);
+                        NamedContext::Directory
+                    }
+                    Place::Directory(_) => {
+                        return Err(Failure::new(
+                            Class::Yours,
+                            format!("--build-context {name}: {value} is not a directory"),
+                        ));
+                    }
+                    Place::Stdin => {
+                        return Err(Failure::new(
+                            Class::Yours,
+                            format!("--build-context {name}=-: only PATH can be standard input"),
+                        ));
+                    }
                 }
-                Place::Directory(_) => {
-                    return Err(Failure::new(
-                        Class::Yours,
-                        format!("--build-context {name}: {value} is not a directory"),
-                    ));
-                }
-                Place::Stdin => {
-                    return Err(Failure::new(
-                        Class::Yours,
-                        format!("--build-context {name}=-: only PATH can be standard input"),
-                    ));
-                }
-            }
-        };
-        named.insert(name, context);
+            };
+            contexts.named.insert(name, context);
+        }
+        Ok(contexts)
     }
-    Ok((named, directories))
 }
 
 fn secrets(args: &PlanArgs) -> Result<HashMap<String, SecretSource>, Failure> {

@@ -9,13 +9,13 @@ use super::value::Pair;
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Where the files that COPY and ADD can see are: a directory, a git repository
+    /// Where the files that COPY and ADD can see are: a directory, an archive, a git repository
     /// (https://HOST/REPO.git#REF:DIRECTORY), an http or https URL of an archive or a Dockerfile, or
     /// - for one of both on standard input
     #[arg(value_name = "PATH", default_value = ".")]
     pub context: String,
 
-    /// Dockerfile [default: PATH/Dockerfile]
+    /// Dockerfile: a file or an http or https URL [default: PATH/Dockerfile]
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
 

@@ -9,13 +9,13 @@ use super::value::{ExtraHost, Pair, SecretSource, SshAgent};
 /// Arguments that decide what is to be built.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
-    /// Where the files that COPY and ADD can see are: a directory, a git repository
+    /// Where the files that COPY and ADD can see are: a directory, an archive, a git repository
     /// (https://HOST/REPO.git#REF:DIRECTORY), an http or https URL of an archive or a Dockerfile, or
     /// - for one of both on standard input
     #[arg(value_name = "PATH", default_value = ".")]
     pub context: String,
 
-    /// Dockerfile, - for standard input [default: PATH/Dockerfile]
+    /// Dockerfile: a file, an http or https URL, or - for standard input [default: PATH/Dockerfile]
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
 
@@ -31,8 +31,8 @@ pub struct PlanArgs {
     )]
     pub build_args: Vec<String>,
 
-    /// A further context: a directory, a git repository, an http or https URL, docker-image://NAME or
-    /// oci-layout://DIRECTORY (repeatable)
+    /// A further context: a directory, an archive, a git repository, an http or https URL,
+    /// docker-image://NAME or oci-layout://DIRECTORY[:TAG][@DIGEST] (repeatable)
     #[arg(
         help_heading = "What is built",
         long = "build-context",

@@ -38,12 +38,13 @@ pub fn run(args: &BuildArgs, home: &Home) -> anyhow::Result<u8> {
     if Project::is_read_once(args.plan.file.as_deref()) {
         Home::enter()?;
     }
-    let place = Place::of(&args.plan.context, &args.plan.build_args)?;
+    let mut request = Request::new(&args.plan)?;
+    let place = Place::of(&args.plan.context, &request.plan.build_args)?;
+    request.plan.main_source = place.source().cloned();
     if place.directory().is_none() {
         // Standard input must not be read before, nor anything be fetched twice.
         Home::enter()?;
     }
-    let mut request = Request::new(&args.plan)?;
     let (project, opened) = open(&place, args, &request, home)?;
     project.describe(&mut request.plan);
     let call = if args.check { Call::CHECK } else { args.call };
@@ -162,7 +163,9 @@ fn open(
     home: &Home,
 ) -> Result<(Project, Option<(Store, Progress)>), Failure> {
     let file = args.plan.file.as_deref();
-    if let Some(dir) = place.directory() {
+    if let Some(dir) = place.directory()
+        && !Project::is_behind_url(file)
+    {
         return Ok((Project::load(dir, file)?, None));
     }
     let store = home.enter_and_open()?;

@@ -27,8 +27,9 @@ pub fn run(args: &CheckArgs, home: &Home) -> anyhow::Result<u8> {
     if Project::is_read_once(args.file.as_deref()) {
         Home::enter()?;
     }
-    let place = Place::of(&args.context, &args.build_args)?;
     let mut request = request::of_check(args)?;
+    let place = Place::of(&args.context, &request.build_args)?;
+    request.main_source = place.source().cloned();
     let project = open(&place, args, home)?;
     project.describe(&mut request);
     request.own_rules = true;
@@ -41,7 +42,9 @@ pub fn run(args: &CheckArgs, home: &Home) -> anyhow::Result<u8> {
 /// The project; what is no directory comes into the store.
 fn open(place: &Place, args: &CheckArgs, home: &Home) -> Result<Project, Failure> {
     let file = args.file.as_deref();
-    if let Some(dir) = place.directory() {
+    if let Some(dir) = place.directory()
+        && !Project::is_behind_url(file)
+    {
         return Project::load(dir, file);
     }
     let store = home.enter_and_open()?;

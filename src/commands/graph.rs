@@ -24,11 +24,12 @@ pub fn run(args: &GraphArgs, home: &Home) -> anyhow::Result<u8> {
     if Project::is_read_once(plan.file.as_deref()) {
         Home::enter()?;
     }
-    let place = Place::of(&plan.context, &plan.build_args)?;
+    let mut request = Request::new(plan)?;
+    let place = Place::of(&plan.context, &request.plan.build_args)?;
+    request.plan.main_source = place.source().cloned();
     if place.directory().is_none() {
         Home::enter()?;
     }
-    let mut request = Request::new(plan)?;
     let progress = Progress::new(Mode::Plain);
     let (project, foretold) = look(&place, plan, &mut request, home, &progress)?;
     if let Some(reason) = &foretold.reason {
@@ -56,7 +57,7 @@ fn look(
     progress: &Progress,
 ) -> Result<(Project, Foretold), Failure> {
     let file = args.file.as_deref();
-    let directory = place.directory();
+    let directory = place.directory().filter(|_| !Project::is_behind_url(file));
     // What is wrong with the files is said before anything that is wrong with the machine.
     let local = directory.map(|dir| Project::load(dir, file)).transpose()?;
     let store = home.enter_and_open();

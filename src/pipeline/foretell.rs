@@ -77,7 +77,8 @@ fn look(
     plan: &BuildPlan,
 ) -> Result<HashMap<VertexId, Prospect>, Failure> {
     let contexts = open_contexts(project, request, tools.store, plan)?;
-    let executor = new_executor(request, tools, contexts, trees(project, request));
+    let trees = trees(project, request, tools, plan)?;
+    let executor = new_executor(request, tools, contexts, trees.by_name.clone());
     let steps = plan.graph.iter().map(|(_, vertex)| vertex);
     let records = Records::new(tools.store, project.identity())
         .only_looking()

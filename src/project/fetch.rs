@@ -1,6 +1,7 @@
-//! Projects whose context is no directory: files from standard input, a repository or a URL, brought
-//! into the store. No ignore file holds for them, as with docker.
+//! Projects of which something has to be brought into the store: files from an archive, standard input, a
+//! repository or a URL, for which no ignore file holds, as with docker; or a Dockerfile behind a URL.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -9,16 +10,19 @@ use executor::ops::{Executor, Fetched, OpError};
 use frontend::ignore::IgnoreRules;
 use image::compress::{Decoder, Format};
 use image::tar::Reader;
-use solver::{Cancel, Output};
+use solver::op::HttpOp;
+use solver::{Cancel, Op, Output};
 
 use super::place::Place;
-use super::{Files, Project, read, read_all, text_of};
+use super::{Files, Project, read, read_all, text_of, url_of};
 use crate::report::{Class, Failure, Source};
 
 /// Bytes by which an archive is told from a Dockerfile.
 const HEAD: u64 = 1024;
 /// What begins every header of a tar that is younger than 1988, and where.
 const TAR_MAGIC: (usize, &[u8]) = (257, b"ustar");
+/// What a downloaded file is called.
+const CONTEXT_FILE: &str = "context";
 
 /// What fetches.
 pub struct Fetcher<'a> {
@@ -53,28 +57,45 @@ impl Fetcher<'_> {
     /// this machine, another path one of the context.
     pub fn load(self, place: &Place, file: Option<&Path>) -> Result<Project, Failure> {
         let from_stdin = file == Some(Path::new("-"));
+        if *place == Place::Stdin && from_stdin {
+            return Err(yours(
+                "standard input cannot be both the context and the Dockerfile",
+            ));
+        }
+        let downloaded = match file.and_then(url_of) {
+            Some(url) => Some((self.download(url)?, image::http::masked(url).into_owned())),
+            None => None,
+        };
         let (came, mut shown) = match place {
-            Place::Stdin if from_stdin => {
-                return Err(yours(
-                    "standard input cannot be both the context and the Dockerfile",
-                ));
-            }
+            Place::Directory(dir) => match downloaded {
+                Some((bytes, name)) => return Project::with_dockerfile(dir, &bytes, name),
+                None => return Project::load(dir, file),
+            },
             Place::Stdin => (self.standard_input()?, "standard input".to_owned()),
+            Place::Archive(path) => {
+                let shown = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+                let snapshot = unpacked(&self.executor, path, self.cancel)?;
+                (Came::Tree(snapshot), shown.display().to_string())
+            }
             Place::Remote(op, url) => {
                 let fetched = self.executor.fetch(op, self.cancel);
                 let came = match fetched.map_err(|error| failure(&error))? {
                     Fetched::Tree(snapshot) => Came::Tree(snapshot),
                     Fetched::File(snapshot) => {
                         let view = self.view(&snapshot)?;
-                        let bytes = in_tree(&view, Path::new("context"), url)?;
+                        let bytes = in_tree(&view, Path::new(CONTEXT_FILE), url)?;
                         Came::Dockerfile(bytes, snapshot)
                     }
                 };
                 (came, image::http::masked(url).into_owned())
             }
-            Place::Directory(dir) => return Project::load(dir, file),
         };
         let (snapshot, dockerfile, bytes, name) = match (came, file) {
+            (Came::Tree(snapshot) | Came::Dockerfile(_, snapshot), _)
+                if let Some((bytes, name)) = downloaded =>
+            {
+                (snapshot, None, bytes, name)
+            }
             (Came::Dockerfile(bytes, snapshot), None) if *place == Place::Stdin => {
                 shown.push_str(", which brought no files");
                 (snapshot, None, bytes, "-".to_owned())
@@ -118,6 +139,25 @@ impl Fetcher<'_> {
         })
     }
 
+    /// The bytes behind a URL, be they an archive or not.
+    fn download(&self, url: &str) -> Result<Vec<u8>, Failure> {
+        let op = Op::Http(HttpOp {
+            url: url.to_owned(),
+            checksum: None,
+            file_name: CONTEXT_FILE.to_owned(),
+        });
+        match self.executor.fetch(&op, self.cancel) {
+            Ok(Fetched::File(snapshot)) => {
+                in_tree(&self.view(&snapshot)?, Path::new(CONTEXT_FILE), url)
+            }
+            Ok(Fetched::Tree(_)) => Err(yours(format!(
+                "-f {}: it is an archive, and no Dockerfile",
+                image::http::masked(url)
+            ))),
+            Err(error) => Err(failure(&error)),
+        }
+    }
+
     fn view(&self, snapshot: &Snapshot) -> Result<View, Failure> {
         self.store
             .view(snapshot)
@@ -148,6 +188,37 @@ impl Fetcher<'_> {
                 .help("give a tar archive, plain or compressed by gzip, xz, zstd or bzip2, or a Dockerfile")),
         }
     }
+}
+
+/// The files of an archive of this machine.
+pub fn unpacked(executor: &Executor, path: &Path, cancel: &Cancel) -> Result<Snapshot, Failure> {
+    let shown = path.display();
+    let broken = |error: io::Error| Failure {
+        causes: vec![error.to_string()],
+        ..yours(format!("cannot read the context {shown}"))
+    };
+    let neither =
+        || {
+            yours(format!("the context {shown} is neither a directory nor an archive")).help(
+            "give a directory, or a tar archive, plain or compressed by gzip, xz, zstd or bzip2; a \
+             Dockerfile is named by -f",
+        )
+        };
+    let mut file = File::open(path).map_err(broken)?;
+    let mut head = Vec::new();
+    file.by_ref()
+        .take(HEAD)
+        .read_to_end(&mut head)
+        .map_err(broken)?;
+    if !is_archive(&head) {
+        return Err(neither());
+    }
+    let archive = head.as_slice().chain(file);
+    let name = shown.to_string();
+    let unpacked = executor.unpack_stream(archive, &name, cancel);
+    unpacked
+        .map_err(|error| failure(&error))?
+        .ok_or_else(neither)
 }
 
 /// Whether bytes begin an archive.

@@ -2,19 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use frontend::plan::remote_context;
+use frontend::plan::{Checkout, remote_context};
 use solver::Op;
 
 use crate::report::{Class, Failure};
 
 /// Build argument by which docker keeps `.git` of a context.
 const KEEP_GIT_DIR: &str = "BUILDKIT_CONTEXT_KEEP_GIT_DIR";
+/// With it files get times that do not depend on when they were fetched.
+const EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 /// Where the files of a context are.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Place {
     /// In a directory, whether it is there or not.
     Directory(PathBuf),
+    /// In an archive of this machine, or a pipe that brings one.
+    Archive(PathBuf),
     /// Standard input brings an archive, or a Dockerfile without files.
     Stdin,
     /// Behind a URL: what fetches them, and the URL.
@@ -22,22 +26,35 @@ pub enum Place {
 }
 
 impl Place {
-    /// Reads the words. A directory is meant before anything else, as docker has it.
-    pub fn of(text: &str, build_args: &[String]) -> Result<Self, Failure> {
+    /// Reads the words. A directory is meant before anything else, as docker has it. Of the
+    /// arguments, `build_args` say how a repository is checked out.
+    pub fn of(text: &str, build_args: &[(String, String)]) -> Result<Self, Failure> {
         if text == "-" {
             return Ok(Self::Stdin);
         }
-        if Path::new(text).is_dir() {
-            return Ok(Self::Directory(text.into()));
+        match std::fs::metadata(text) {
+            Ok(found) if found.is_dir() => return Ok(Self::Directory(text.into())),
+            Ok(_) => return Ok(Self::Archive(text.into())),
+            Err(_) => {}
         }
         let url = if text.starts_with("github.com/") {
             format!("https://{}", with_git_ending(text))
         } else {
             text.to_owned()
         };
-        let keep = keeps_git_dir(build_args);
+        let value = |name: &str| {
+            let mut named = build_args.iter().rev().filter(|(key, _)| key == name);
+            named.next().map_or("", |(_, value)| value.as_str())
+        };
+        let checkout = Checkout {
+            keep_git_dir: matches!(
+                value(KEEP_GIT_DIR),
+                "1" | "t" | "T" | "true" | "TRUE" | "True"
+            ),
+            commit_mtime: !value(EPOCH).is_empty(),
+        };
         let shown = || image::http::masked(text).into_owned();
-        match remote_context(&url, keep) {
+        match remote_context(&url, checkout) {
             Ok(Some(op)) => Ok(Self::Remote(Box::new(op), url)),
             Ok(None) => match text.split_once("://") {
                 Some((scheme, _)) => Err(Failure::new(
@@ -58,7 +75,15 @@ impl Place {
     pub fn directory(&self) -> Option<&Path> {
         match self {
             Self::Directory(dir) => Some(dir),
-            Self::Stdin | Self::Remote(..) => None,
+            Self::Archive(_) | Self::Stdin | Self::Remote(..) => None,
+        }
+    }
+
+    /// What fetches it, if anything does.
+    pub fn source(&self) -> Option<&Op> {
+        match self {
+            Self::Remote(op, _) => Some(op),
+            Self::Directory(_) | Self::Archive(_) | Self::Stdin => None,
         }
     }
 }
@@ -70,14 +95,6 @@ fn with_git_ending(text: &str) -> String {
     let repository = repository.trim_end_matches('/');
     let repository = repository.strip_suffix(".git").unwrap_or(repository);
     format!("{repository}.git{rest}")
-}
-
-fn keeps_git_dir(build_args: &[String]) -> bool {
-    let value = build_args.iter().rev().find_map(|argument| {
-        let (name, value) = argument.split_once('=')?;
-        (name == KEEP_GIT_DIR).then_some(value)
-    });
-    matches!(value, Some("1" | "t" | "T" | "true" | "TRUE" | "True"))
 }
 
 #[cfg(test)]
@@ -92,6 +109,8 @@ mod tests {
     fn contexts_are_told_apart() {
         assert_eq!(of("-").unwrap(), Place::Stdin);
         assert_eq!(of(".").unwrap(), Place::Directory(".".into()));
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        assert_eq!(of(file).unwrap(), Place::Archive(file.into()));
         assert_eq!(of("no/such").unwrap(), Place::Directory("no/such".into()));
         for text in [
             "https://example.org/a.git#v1:sub",
@@ -127,10 +146,24 @@ mod tests {
         assert_eq!(url, "https://github.com/u/r.git#x");
         let Op::Git(op) = *op else { panic!("{op:?}") };
         assert!(!op.keep_git_dir);
-        let kept = Place::of("git://h/r", &[format!("{KEEP_GIT_DIR}=1")]).unwrap();
-        let Place::Remote(op, _) = kept else {
-            panic!("it is remote");
+        let given = |url: &str, name: &str, value: &str| {
+            let args = [(name.to_owned(), value.to_owned())];
+            match Place::of(url, &args).unwrap() {
+                Place::Remote(op, _) => match *op {
+                    Op::Git(op) => (op.keep_git_dir, op.commit_mtime),
+                    other => panic!("{other:?}"),
+                },
+                other => panic!("{other:?}"),
+            }
         };
-        assert!(matches!(*op, Op::Git(op) if op.keep_git_dir));
+        assert_eq!(given("git://h/r", KEEP_GIT_DIR, "1"), (true, false));
+        let url = "git://h/r?keep-git-dir=false";
+        assert_eq!(given(url, KEEP_GIT_DIR, "1"), (true, false));
+        assert_eq!(given("git://h/r", EPOCH, "0"), (false, true));
+        assert_eq!(given("git://h/r", EPOCH, ""), (false, false));
+        assert_eq!(
+            given("git://h/r?mtime=checkout", EPOCH, "context"),
+            (false, false)
+        );
     }
 }

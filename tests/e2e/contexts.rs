@@ -347,3 +347,211 @@ fn what_is_left_out_is_listed_with_its_rule() {
         .rbuild(&["context", "ls", "no/such"])
         .fails(2, "cannot read the directory");
 }
+
+#[test]
+fn a_dockerfile_behind_a_url_is_one_for_every_context() {
+    let Some(place) = Place::with_base() else {
+        return;
+    };
+    let served = place.path("served");
+    fs::create_dir(&served).unwrap();
+    written(&place, "mine");
+    place.write("hidden", "x");
+    place.write(".dockerignore", "hidden\n");
+    fs::write(
+        served.join("far"),
+        "FROM base:1\nCOPY . /src/\nRUN ls /src > /out\n",
+    )
+    .unwrap();
+    fs::write(served.join("c.tar"), packed(&place, None)).unwrap();
+    let address = serve(served);
+    let far = format!("http://{address}/far");
+    place.build(DOCKERFILE, &["-f", &far]).ok();
+    assert_eq!(place.sh("cat /out"), "Dockerfile\nother.Dockerfile\nword\n");
+    let archive = format!("http://{address}/c.tar");
+    place.rbuild(&["-t", "app", "-f", &far, &archive]).ok();
+    assert_eq!(
+        place.sh("cat /out"),
+        "Dockerfile\nhidden\nother.Dockerfile\nword\n"
+    );
+    place.rbuild(&["-t", "app", "-f", &far, &far]).ok();
+    assert_eq!(place.sh("cat /out"), "context\n");
+    let project = place.project();
+    let project = project.to_str().unwrap();
+    let none = format!("http://{address}/none");
+    place.rbuild(&["-f", &none, project]).fails(2, "404");
+    let drawn = place.rbuild(&["graph", "-f", &far, project]).ok();
+    assert!(drawn.out.contains("RUN ls /src"), "{}", drawn.out);
+    place.rbuild(&["check", "-f", &far, project]).ok();
+}
+
+#[test]
+fn an_archive_is_a_context_by_its_name() {
+    let Some(place) = Place::with_base() else {
+        return;
+    };
+    for (round, with) in [None, Some("gzip"), Some("xz"), Some("zstd")]
+        .into_iter()
+        .enumerate()
+    {
+        if let Some(program) = with
+            && Command::new(program).arg("--version").output().is_err()
+        {
+            eprintln!("SKIPPED: there is no {program}");
+            continue;
+        }
+        let word = format!("round {round}");
+        written(&place, &word);
+        let file = place.path("context.archive");
+        fs::write(&file, packed(&place, with)).unwrap();
+        let file = file.to_str().unwrap();
+        let arguments = ["--progress=plain", "-t", "app", file];
+        place.rbuild(&arguments).ok();
+        assert_eq!(place.sh("cat /out"), word);
+        let again = place.rbuild(&arguments).ok();
+        assert_eq!(again.ran(), Vec::<&str>::new(), "{}", again.err);
+        // By another name it replaces an image, a stage, or is one more source.
+        let named = format!("other={file}");
+        let dockerfile = "FROM base:1\nCOPY --from=other word /a\n\
+            RUN --mount=from=other,target=/m cat /m/word > /b\n";
+        place.build(dockerfile, &["--build-context", &named]).ok();
+        assert_eq!(place.sh("cat /a /b"), format!("{word}{word}"));
+        let missing = "FROM base:1\nCOPY --from=other nothing /a\n";
+        let failed = place.build(missing, &["--build-context", &named]);
+        assert!(failed.fails(2, "nothing").err.contains(file));
+        let stage = "FROM base:1 AS other\nRUN false\nFROM base:1\nCOPY --from=other word /a\n";
+        place.build(stage, &["--build-context", &named]).ok();
+        assert_eq!(place.sh("cat /a"), word);
+        let image = "FROM other\nCOPY other.Dockerfile /new\n";
+        place
+            .build(image, &["--build-context", &named, "-o", "type=cacheonly"])
+            .ok();
+    }
+    let text = place.path("text");
+    fs::write(&text, "FROM base:1\n").unwrap();
+    let neither = "is neither a directory nor an archive";
+    place.rbuild(&[text.to_str().unwrap()]).fails(2, neither);
+    let named = format!("other={}", text.display());
+    place
+        .build(
+            "FROM base:1\nCOPY --from=other word /a\n",
+            &["--build-context", &named],
+        )
+        .fails(2, neither);
+}
+
+#[test]
+fn images_and_layouts_replace_stages_images_and_sources() {
+    let Some(place) = Place::with_base() else {
+        return;
+    };
+    let layout = place.path("layout");
+    place.write("word", "from a layout\n");
+    let out = format!("type=oci,dest={}", place.path("made.tar").display());
+    place
+        .build(
+            "FROM base:1\nENV MADE=yes\nCOPY word /word\n",
+            &["-t", "made:v1", "-o", &out],
+        )
+        .ok();
+    fs::create_dir(&layout).unwrap();
+    let unpacked = Command::new("tar")
+        .arg("-xf")
+        .arg(place.path("made.tar"))
+        .arg("-C")
+        .arg(&layout)
+        .status();
+    assert!(unpacked.unwrap().success());
+    let index: serde_json::Value =
+        serde_json::from_slice(&fs::read(layout.join("index.json")).unwrap()).unwrap();
+    let root = &index["manifests"][0];
+    let digest = root["digest"].as_str().unwrap();
+    let tag = root["annotations"]["org.opencontainers.image.ref.name"]
+        .as_str()
+        .unwrap();
+    let dir = layout.display();
+    for context in [
+        "docker-image://made:v1".to_owned(),
+        format!("oci-layout://{dir}"),
+        format!("oci-layout://{dir}:{tag}"),
+        format!("oci-layout://{dir}@{digest}"),
+        format!("oci-layout://{dir}:{tag}@{digest}"),
+    ] {
+        for (name, dockerfile) in [
+            (
+                "alpine",
+                "FROM alpine:latest\nRUN echo $MADE $(cat /word) > /out\n",
+            ),
+            (
+                "stage",
+                "FROM no/such:1 AS stage\nFROM stage\nRUN echo $MADE $(cat /word) > /out\n",
+            ),
+            (
+                "source",
+                "FROM base:1\nENV MADE=yes\nCOPY --from=source /word /w\n\
+                 RUN --mount=from=source,source=/word,target=/m echo $MADE $(cat /m) > /out\n",
+            ),
+        ] {
+            let named = format!("{name}={context}");
+            place.build(dockerfile, &["--build-context", &named]).ok();
+            assert_eq!(place.sh("cat /out"), "yes from a layout\n", "{named}");
+        }
+    }
+    let other = "sha256:".to_owned() + &"0".repeat(64);
+    for (context, said) in [
+        (format!("oci-layout://{dir}@{other}"), other.as_str()),
+        (format!("oci-layout://{dir}:none"), "none"),
+        (format!("oci-layout://{dir}/none"), "none"),
+        ("docker-image://no space".to_owned(), "no space"),
+    ] {
+        let named = format!("alpine={context}");
+        let failed = place.build("FROM alpine\n", &["--build-context", &named]);
+        failed.fails(2, said);
+    }
+}
+
+#[test]
+fn a_repository_has_the_time_of_its_commit() {
+    if Command::new("git").arg("--version").output().is_err() {
+        eprintln!("SKIPPED: there is no git");
+        return;
+    }
+    let Some(place) = Place::with_base() else {
+        return;
+    };
+    let served = place.path("served");
+    fs::create_dir(&served).unwrap();
+    let bare = repository(&place, &served);
+    let asked = Command::new("git")
+        .args(["log", "-1", "--format=%ct", "main"])
+        .current_dir(bare)
+        .output()
+        .unwrap();
+    let committed = String::from_utf8(asked.stdout).unwrap().trim().to_owned();
+    let address = serve(served);
+    let url = format!("http://{address}/repo.git#main");
+    let created = || {
+        let format = "--format={{.Created}}";
+        place.rbuild(&["inspect", format, "app"]).ok().out
+    };
+    let date = |seconds: &str| {
+        let seconds = format!("@{seconds}");
+        let args = ["-u", "-d", &seconds, "+%Y-%m-%dT%H:%M:%SZ"];
+        let output = Command::new("date").args(args).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let arg = ["--build-arg", "SOURCE_DATE_EPOCH=context"];
+    place.rbuild(&["-t", "app", arg[0], arg[1], &url]).ok();
+    assert_eq!(created(), date(&committed));
+    // With an epoch the files have the commit's time, as no checkout has.
+    let bound = b"FROM base:1\nRUN --mount=target=/m stat -c %Y /m/word > /out\n";
+    let mut given = vec!["-t", "app", "-f", "-", arg[0], arg[1], &url];
+    fed(&place, &given, bound).ok();
+    assert_eq!(place.sh("cat /out").trim(), committed);
+    given[5] = "SOURCE_DATE_EPOCH=77";
+    place.rbuild(&["-t", "app", arg[0], given[5], &url]).ok();
+    assert_eq!(created(), date("77"));
+    // A directory has no time: it is as if nothing had been asked for.
+    place.build("FROM base:1\nWORKDIR /x\n", &arg).ok();
+    assert!(created() > date(&committed), "{}", created());
+}

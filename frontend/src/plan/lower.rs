@@ -8,7 +8,7 @@ use solver::{Graph, Vertex, VertexId, VertexMeta};
 use super::contexts::Found;
 use super::error::PlanError;
 use super::images::ResolvedImage;
-use super::remote::remote_context;
+use super::remote::{Checkout, remote_context};
 use super::request::NamedContext;
 use super::resolve::{Ground, Grounds};
 use super::scope::Scope;
@@ -236,7 +236,7 @@ impl<'a> Lowering<'a> {
         let name = format!("[context {}] load from client", found.name);
         match &found.context {
             NamedContext::Url(url) => {
-                let op = remote_context(url, false)?.ok_or_else(|| {
+                let op = remote_context(url, Checkout::default())?.ok_or_else(|| {
                     PlanError::new(format!("the context {}: {url} is no URL", found.name))
                 })?;
                 let url = image::http::masked(url);

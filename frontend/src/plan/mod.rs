@@ -58,7 +58,7 @@ pub use error::PlanError;
 pub(crate) use gotext::quoted;
 pub use images::{ImageName, ImageResolver, ResolveError, ResolvedImage};
 pub use lower::MAIN_CONTEXT;
-pub use remote::remote_context;
+pub use remote::{Checkout, remote_context};
 pub use request::{ContextFiles, NamedContext, PlanRequest};
 pub use survey::{Findings, check, is_same_build, outline};
 

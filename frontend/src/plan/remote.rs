@@ -26,21 +26,32 @@ pub(super) struct GitRef {
     checksum: Option<String>,
     keep_git_dir: Option<bool>,
     submodules: Option<bool>,
-    commit_mtime: bool,
+    commit_mtime: Option<bool>,
     fetch_by_commit: bool,
 }
 
 /// Name of the file of a context that is one file behind a URL.
 const CONTEXT_FILE: &str = "context";
 
-/// The op of a context that is a URL or a repository; none for a directory. `keep_git_dir` is what
-/// holds for a repository whose URL says nothing of it.
-pub fn remote_context(text: &str, keep_git_dir: bool) -> Result<Option<Op>, PlanError> {
+/// How a repository that is a context is checked out, where its URL says nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Checkout {
+    /// Whether `.git` is kept, whatever the URL says.
+    pub keep_git_dir: bool,
+    /// Whether files get the commit's time.
+    pub commit_mtime: bool,
+}
+
+/// The op of a context that is a URL or a repository; none for a directory.
+pub fn remote_context(text: &str, checkout: Checkout) -> Result<Option<Op>, PlanError> {
     Ok(match kind(text)? {
         Remote::Local => None,
-        Remote::Git(git) => {
-            let keep = git.keep_git_dir.unwrap_or(keep_git_dir);
-            Some(Op::Git(git.op(Some(keep), None)?))
+        Remote::Git(mut git) => {
+            if checkout.keep_git_dir {
+                git.keep_git_dir = Some(true);
+            }
+            git.commit_mtime.get_or_insert(checkout.commit_mtime);
+            Some(Op::Git(git.op(None, None)?))
         }
         Remote::Http => Some(Op::Http(HttpOp {
             url: text.to_owned(),
@@ -147,8 +158,8 @@ impl GitRef {
                 "subdir" => set(&mut self.subdir, relative(&value), "subdir")?,
                 "checksum" | "commit" => self.checksum = Some(value),
                 "mtime" => match value.as_str() {
-                    "checkout" => self.commit_mtime = false,
-                    "commit" => self.commit_mtime = true,
+                    "checkout" => self.commit_mtime = Some(false),
+                    "commit" => self.commit_mtime = Some(true),
                     _ => {
                         return Err(PlanError::new(format!(
                             "invalid mtime value: {} (must be \"checkout\" or \"commit\")",
@@ -206,7 +217,7 @@ impl GitRef {
             checksum,
             keep_git_dir: self.keep_git_dir.or(keep_git_dir).unwrap_or(false),
             submodules: self.submodules.unwrap_or(true),
-            commit_mtime: self.commit_mtime,
+            commit_mtime: self.commit_mtime.unwrap_or(false),
         })
     }
 }

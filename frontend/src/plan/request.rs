@@ -39,6 +39,8 @@ pub struct PlanRequest {
     pub allow_host_network: bool,
     /// `--allow security.insecure`.
     pub allow_insecure: bool,
+    /// What the main context was fetched from, if it was: whose time SOURCE_DATE_EPOCH=context means.
+    pub main_source: Option<solver::Op>,
     /// Files that the ignore file hides, for the CopyIgnoredFile check; none when unknown.
     pub ignored: Option<crate::ignore::IgnoreRules>,
     /// The files of the main context, if there is no ignore file that could hide any; none when

@@ -74,9 +74,12 @@ impl<'a> Scope<'a> {
         .ok();
         let mut global = args::global(predefined, instructions, &build_args, &lexer)?;
         let time_of = |value: &str, build_args: &BuildArgs, values: &Environment| {
-            let source = stamp::source(
-                value, dockerfile, contexts, &target, build_args, values, &lexer,
-            )?;
+            let source = match value {
+                stamp::CONTEXT => request.main_source.clone(),
+                _ => stamp::source(
+                    value, dockerfile, contexts, &target, build_args, values, &lexer,
+                )?,
+            };
             let Some(source) = source else {
                 return Ok(None);
             };

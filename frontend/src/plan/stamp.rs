@@ -12,7 +12,10 @@ use super::stages::SCRATCH;
 use crate::expansion::Lexer;
 use crate::instruction::{Command, Copy, CopySource, Dockerfile, Stage, Word};
 
-/// The source whose time `value` means; none for what has no time: directories and images.
+/// The value that means the main context's time.
+pub(super) const CONTEXT: &str = "context";
+
+/// The source whose time `value` means, which is not [`CONTEXT`]; none for what has no time: directories and images.
 pub(super) fn source(
     value: &str,
     dockerfile: &Dockerfile,
@@ -22,9 +25,6 @@ pub(super) fn source(
     global: &Environment,
     lexer: &Lexer<'_>,
 ) -> Result<Option<Op>, PlanError> {
-    if value == "context" {
-        return Ok(None);
-    }
     if let Some(found) = contexts.find(value, target) {
         return match found.context {
             NamedContext::Url(url) => remote_op(&url, None, None),
