@@ -17,7 +17,7 @@ pub const CASES: &[Case] = &[
 /// Those that are here and may be used.
 fn runtimes(world: &World) -> Vec<&'static str> {
     if !executor::namespace::is_initial() {
-        eprintln!("SKIPPED: other runtimes as a user");
+        eprintln!("SKIPPED: only root can start other runtimes here");
         return Vec::new();
     }
     let found: Vec<&str> = ["crun", "runc"]

@@ -63,7 +63,7 @@ fn hosts_namespaces(world: &World) {
     drop(mark);
 
     if !is_root() {
-        return eprintln!("SKIPPED: the host's processes are root's to see");
+        return eprintln!("SKIPPED: only root can see the host's processes");
     }
     let mut place = world.place("readlink /proc/self/ns/pid; test -d /proc/$1; exec sleep 1000");
     place
@@ -131,7 +131,7 @@ fn other_namespaces(world: &World) {
 
 fn devices(world: &World) {
     if !is_root() {
-        return eprintln!("SKIPPED: devices are root's to give");
+        return eprintln!("SKIPPED: only root can give devices");
     }
     let device = |source: &str, target: &str| Device {
         source: source.into(),
@@ -195,7 +195,7 @@ fn unmasked(world: &World) {
 
 fn propagation(world: &World) {
     if !is_root() {
-        return eprintln!("SKIPPED: only root's mounts travel");
+        return eprintln!("SKIPPED: only root can let mounts travel");
     }
     let shared = world.store().join("shared");
     std::fs::create_dir_all(shared.join("later")).unwrap();
