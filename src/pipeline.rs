@@ -9,6 +9,7 @@ use std::sync::Arc;
 use cache::explain::Explanation;
 use cache::records::Records;
 use cache::{Context, ContextOptions, SelectError, Snapshot, Store, StoreError};
+use executor::container::spec::Resources;
 use executor::ops::{Executor, ExecutorOptions, OpError, SecretSource};
 use frontend::plan::MAIN_CONTEXT;
 use frontend::{BuildPlan, Dockerfile};
@@ -51,6 +52,8 @@ pub struct Tools<'a> {
     pub jobs: Option<u16>,
     /// The host's certificate bundle, if steps shall have it.
     pub host_certs: Option<PathBuf>,
+    /// What the processes of RUN may use.
+    pub resources: Resources,
     /// Class of the containers that can be had.
     pub sandbox: String,
 }
@@ -162,6 +165,7 @@ fn new_executor(
         secrets: request.secrets.clone(),
         ssh_agents: request.ssh_agents.clone(),
         host_certs: tools.host_certs.clone(),
+        resources: tools.resources.clone(),
         launcher: None,
         registries: Some(tools.images.registries()),
     })
@@ -180,6 +184,7 @@ pub fn fetching(
         secrets,
         ssh_agents,
         host_certs: None,
+        resources: Resources::default(),
         launcher: None,
         registries: None,
     })

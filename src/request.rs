@@ -59,6 +59,7 @@ impl Request {
                 .map(|extra| (extra.host.clone(), extra.address.clone()))
                 .collect(),
             ulimits: args.ulimits.clone(),
+            cgroup_parent: args.cgroup_parent.clone(),
             shm_size: args.shm_size,
             now: crate::time::now(),
             ..PlanRequest::default()

@@ -11,6 +11,7 @@
 
 mod archive;
 pub mod container;
+mod kernel;
 pub mod monitor;
 pub mod namespace;
 pub mod network;

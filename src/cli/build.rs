@@ -59,6 +59,15 @@ pub struct BuildArgs {
     #[arg(help_heading = "Cache", long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
 
+    /// What RUN's processes may use, where control groups of version 2 are: memory, memory-swap,
+    /// cpu-shares, cpu-period, cpu-quota, cpuset-cpus, cpuset-mems (repeatable)
+    #[arg(help_heading = "RUN", long = "resource", value_name = "NAME=VALUE")]
+    pub resources: Vec<String>,
+
+    /// The same in older words
+    #[command(flatten)]
+    pub old_limits: OldLimits,
+
     /// Give RUN the host's certificate bundle, read-only, outside layers and keys
     #[arg(help_heading = "RUN", long)]
     pub host_certs: bool,
@@ -99,6 +108,45 @@ pub enum Progress {
     Quiet,
 }
 
+/// Limits as docker's first builder had them; today's has them still, unlisted.
+#[derive(Debug, Args)]
+pub struct OldLimits {
+    #[arg(short, long, hide = true, value_name = "BYTES")]
+    memory: Option<String>,
+    #[arg(long, hide = true, value_name = "BYTES", allow_negative_numbers = true)]
+    memory_swap: Option<String>,
+    #[arg(short, long, hide = true, value_name = "NUMBER")]
+    cpu_shares: Option<String>,
+    #[arg(long, hide = true, value_name = "MICROSECONDS")]
+    cpu_period: Option<String>,
+    #[arg(long, hide = true, value_name = "MICROSECONDS")]
+    cpu_quota: Option<String>,
+    #[arg(long, hide = true, value_name = "LIST")]
+    cpuset_cpus: Option<String>,
+    #[arg(long, hide = true, value_name = "LIST")]
+    cpuset_mems: Option<String>,
+}
+
+impl BuildArgs {
+    /// What RUN's processes may use, each as `--resource` has it.
+    pub fn limits(&self) -> Vec<String> {
+        let old = &self.old_limits;
+        let given = [
+            ("memory", &old.memory),
+            ("memory-swap", &old.memory_swap),
+            ("cpu-shares", &old.cpu_shares),
+            ("cpu-period", &old.cpu_period),
+            ("cpu-quota", &old.cpu_quota),
+            ("cpuset-cpus", &old.cpuset_cpus),
+            ("cpuset-mems", &old.cpuset_mems),
+        ];
+        let old = given
+            .into_iter()
+            .filter_map(|(name, value)| Some(format!("{name}={}", value.as_ref()?)));
+        self.resources.iter().cloned().chain(old).collect()
+    }
+}
+
 /// Flags that docker and buildx have and rbuild does not yet: accepted by the parser only so that
 /// they can be refused by name with a reason.
 #[derive(Debug, Args)]
@@ -119,17 +167,10 @@ pub struct Unfinished {
     #[arg(long, hide = true, value_name = "X")]
     builder: Option<String>,
     #[arg(long, hide = true, value_name = "X")]
-    cgroup_parent: Option<String>,
-    #[arg(long, hide = true, value_name = "X", action = ArgAction::Append)]
-    resource: Vec<String>,
     #[arg(long, hide = true, value_name = "X", action = ArgAction::Append)]
     policy: Vec<String>,
     #[arg(long, hide = true)]
     squash: bool,
-    #[arg(short = 'm', long, hide = true, value_name = "X")]
-    memory: Option<String>,
-    #[arg(long, hide = true, value_name = "X")]
-    cpus: Option<String>,
 }
 
 impl Unfinished {
@@ -143,12 +184,8 @@ impl Unfinished {
             (asks(self.sbom.as_ref()), "--sbom"),
             (asks(self.provenance.as_ref()), "--provenance"),
             (self.builder.is_some(), "--builder"),
-            (self.cgroup_parent.is_some(), "--cgroup-parent"),
-            (!self.resource.is_empty(), "--resource"),
             (!self.policy.is_empty(), "--policy"),
             (self.squash, "--squash"),
-            (self.memory.is_some(), "--memory"),
-            (self.cpus.is_some(), "--cpus"),
         ];
         given
             .into_iter()

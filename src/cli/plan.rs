@@ -109,6 +109,10 @@ pub struct PlanArgs {
     #[arg(help_heading = "RUN", long = "ulimit", value_name = "NAME=SOFT[:HARD]")]
     pub ulimits: Vec<String>,
 
+    /// Control group under which RUN's processes are put
+    #[arg(help_heading = "RUN", long, value_name = "GROUP")]
+    pub cgroup_parent: Option<String>,
+
     /// Size of /dev/shm in RUN
     #[arg(help_heading = "RUN", long, value_name = "BYTES", value_parser = super::value::size)]
     pub shm_size: Option<u64>,

@@ -15,6 +15,7 @@ use crate::cli::BuildArgs;
 use crate::cli::build::Progress as Mode;
 use crate::cli::call::{Call, Method};
 use crate::cli::value::{Output, OutputKind};
+use crate::containers::limits;
 use crate::export::{Export, Made, Written, parse_name, unwritable};
 use crate::home::Home;
 use crate::images::{self, Images, seal_again};
@@ -45,6 +46,7 @@ pub fn run(args: &BuildArgs, home: &Home) -> anyhow::Result<u8> {
         // Standard input must not be read before, nor anything be fetched twice.
         Home::enter()?;
     }
+    let resources = limits::of_build(&args.limits())?;
     let (project, opened) = open(&place, args, &request, home)?;
     project.describe(&mut request.plan);
     let call = if args.check { Call::CHECK } else { args.call };
@@ -94,6 +96,7 @@ pub fn run(args: &BuildArgs, home: &Home) -> anyhow::Result<u8> {
         cancel: &cancel,
         jobs: args.jobs,
         host_certs: args.host_certs.then(host_certificates).transpose()?,
+        resources,
         sandbox: Home::sandbox(),
     };
     let result = pipeline::build(&project, &request, &tools).and_then(|mut built| {

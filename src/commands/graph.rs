@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, stdout};
 
+use executor::container::spec::Resources;
 use solver::Event;
 
 use crate::cli::build::Progress as Mode;
@@ -91,6 +92,7 @@ fn look(
         cancel: &cancel,
         jobs: None,
         host_certs: None,
+        resources: Resources::default(),
         sandbox: Home::sandbox(),
     };
     let foretold = pipeline::foretell(&project, request, Ok(&tools))?;

@@ -5,6 +5,7 @@ use executor::container::spec::Resources;
 use super::ENGINE;
 use super::document::{HostConfig, Ulimit};
 use crate::cli::container::LimitFlags;
+use crate::cli::value;
 use crate::report::{Class, Failure};
 
 /// The least memory that a container may be limited to.
@@ -172,6 +173,44 @@ pub fn resources(host: &HostConfig) -> Resources {
     }
 }
 
+/// Reads a build's `--resource`: each `NAME=VALUE`.
+pub fn of_build(texts: &[String]) -> Result<Resources, Failure> {
+    let mut flags = LimitFlags::default();
+    for text in texts {
+        let invalid = |why: &str| {
+            let message = format!("invalid argument \"{text}\" for \"--resource\" flag: {why}");
+            Failure::new(Class::Yours, message)
+        };
+        let (name, value) = text
+            .split_once('=')
+            .ok_or_else(|| invalid("must be name=value"))?;
+        let size = || value::size(value).map_err(|why| invalid(&why));
+        let number = || {
+            let number: Result<u64, _> = value.parse();
+            number.map_err(|_| invalid("not a number"))
+        };
+        match name {
+            "memory" => flags.memory = Some(size()?),
+            "memory-swap" => {
+                let all = value::size_or_all(value).map_err(|why| invalid(&why))?;
+                flags.memory_swap = Some(all);
+            }
+            "cpu-shares" => flags.cpu_shares = Some(number()?),
+            "cpu-period" => flags.cpu_period = Some(number()?),
+            "cpu-quota" => flags.cpu_quota = i64::try_from(number()?).ok(),
+            "cpuset-cpus" => flags.cpuset_cpus = Some(value.to_owned()),
+            "cpuset-mems" => flags.cpuset_mems = Some(value.to_owned()),
+            _ => return Err(invalid(&format!("unknown resource {name}"))),
+        }
+    }
+    let mut host = HostConfig::default();
+    apply(&flags, &mut host).map_err(|failure| Failure {
+        class: Class::Yours,
+        ..failure
+    })?;
+    Ok(resources(&host))
+}
+
 /// Reads `--ulimit`: `name=soft[:hard]`.
 pub fn ulimits(texts: &[String]) -> Result<Vec<Ulimit>, Failure> {
     texts.iter().map(|text| ulimit(text)).collect()
@@ -214,6 +253,30 @@ pub fn written(ulimit: &Ulimit) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_build_names_its_limits() {
+        let texts = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|text| (*text).to_owned())
+                .collect::<Vec<_>>()
+        };
+        let given = texts(&["memory=64m", "cpu-quota=50000", "cpuset-cpus=0,1"]);
+        let resources = of_build(&given).unwrap();
+        assert_eq!(resources.memory, Some(64 << 20));
+        assert_eq!(resources.milli_cpus, Some(500));
+        assert_eq!(resources.cpuset_cpus.as_deref(), Some("0,1"));
+        for wrong in [
+            "memory",
+            "memory=much",
+            "disk=1",
+            "memory=1",
+            "cpu-quota=-1",
+        ] {
+            assert!(of_build(&texts(&[wrong])).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn limits_are_checked_and_translated() {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use cache::records::Records;
 use cache::{Snapshot, StoreError};
+use executor::container::spec::Resources;
 use executor::ops::{Executor, ExecutorOptions};
 use frontend::plan::ResolvedImage;
 use solver::op::ImageOp;
@@ -90,6 +91,7 @@ pub fn snapshot(
         ssh_agents: HashMap::new(),
         registries: Some(images.registries()),
         host_certs: None,
+        resources: Resources::default(),
         launcher: None,
     });
     let records = Records::new(&images.store, "images");

@@ -26,6 +26,7 @@ mod images;
 mod injections;
 mod kills;
 mod leases;
+mod limits;
 mod logins;
 mod loopback;
 mod many;

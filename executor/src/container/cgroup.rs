@@ -12,6 +12,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::error::{ContainerError, Errno as Number};
+use super::own_group;
 use super::spec::{ContainerSpec, Resources};
 
 /// Where containers go when no parent is named.
@@ -185,7 +186,7 @@ pub(crate) fn plain(name: String, root: &OwnedFd, own: Option<&str>) -> Option<G
 pub(crate) fn forget(name: &str) {
     for tree in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
         let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-        let own = self::own(&own)
+        let own = own_group::own(&own)
             .unwrap_or_default()
             .trim_matches('/')
             .to_owned();
@@ -297,11 +298,6 @@ fn kills(events: &str) -> u64 {
         .unwrap_or(0)
 }
 
-/// The group of a process in the tree of version 2, from the text of /proc/self/cgroup.
-pub(crate) fn own(text: &str) -> Option<&str> {
-    text.lines().find_map(|line| line.strip_prefix("0::"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -329,11 +325,6 @@ mod tests {
     fn the_kernels_texts_are_read() {
         assert_eq!(kills("low 0\noom 3\noom_kill 2\noom_group_kill 0\n"), 2);
         assert_eq!(kills("low 0\n"), 0);
-        assert_eq!(
-            own("4:memory:/x\n0::/user.slice/a\n"),
-            Some("/user.slice/a")
-        );
-        assert_eq!(own("4:memory:/x\n"), None);
     }
 
     #[test]

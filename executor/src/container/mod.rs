@@ -12,6 +12,7 @@ pub mod exit;
 pub mod hosts;
 pub mod launcher;
 pub(crate) mod limit;
+pub(crate) mod own_group;
 pub mod plan;
 pub mod running;
 pub(crate) mod seccomp;

@@ -1,5 +1,6 @@
 //! Starting a monitor, and looking into the root of a container that has none.
 
+use crate::container::{own_group, spec::Resources};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,9 @@ pub fn start(
     joined: &[OwnedFd],
     attach: Option<Attach>,
 ) -> Result<Started, MonitorError> {
+    if life.spec.resources != Resources::default() {
+        own_group::step_aside();
+    }
     let (ours, theirs) = UnixStream::pair().map_err(MonitorError::refused("a connection"))?;
     let program = PathBuf::from("/proc/self/exe");
     let mut process = Command::new(program)

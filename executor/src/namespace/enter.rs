@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use nix::sched::{CloneFlags, unshare};
 use rustix::io::Errno;
-use rustix::mount::{FsOpenFlags, fsconfig_set_string, fsopen};
+use rustix::mount::{FsOpenFlags, fsopen};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::ids::{self, Range};
@@ -67,13 +67,13 @@ pub fn examine() -> Result<Report, NamespaceError> {
         try_in_child()?
     };
     let kernel = rustix::system::uname();
-    let layers = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)
-        .and_then(|context| fsconfig_set_string(context, "lowerdir+", "/"));
+    let layers = crate::kernel::mounts_layer_by_layer("/");
     let kernel = kernel.release().to_string_lossy().into_owned();
     Ok(Report {
         tier,
         // without rights to ask, the version has to do
-        layer_by_layer: layers.is_ok() || (layers == Err(Errno::PERM) && at_least(&kernel, 6, 7)),
+        layer_by_layer: layers
+            .unwrap_or_else(|error| error == Errno::PERM && at_least(&kernel, 6, 7)),
         shuts_abstract_sockets: crate::sys::filter::landlock_version() >= 6,
         unified_cgroups: std::path::Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
         kernel,

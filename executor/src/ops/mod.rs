@@ -37,6 +37,7 @@ use cache::{Context, Layer, Lease, Snapshot, Store};
 use solver::traits::{Selection, Verdict};
 use solver::{Cancel, Job, LayerDigest, Op, StateDigest, TreeDigest, Vertex, Worker};
 
+use crate::container::spec::Resources;
 pub use context::Fetched;
 pub use error::OpError;
 use select::Selections;
@@ -57,6 +58,8 @@ pub struct ExecutorOptions {
     pub registries: Option<Arc<image::registry::Client>>,
     /// The host's certificate bundle, if steps shall trust it (`--host-certs`).
     pub host_certs: Option<PathBuf>,
+    /// What the processes of a step may use; in no key, as it changes no result.
+    pub resources: Resources,
     /// The program that is executed as launcher; this one when none is given.
     pub launcher: Option<PathBuf>,
 }

@@ -88,6 +88,7 @@ impl World {
             ssh_agents: HashMap::new(),
             registries: None,
             host_certs: None,
+            resources: executor::container::spec::Resources::default(),
             launcher: None,
         };
         let context = Context::open(

@@ -1,22 +1,19 @@
 //! The launcher's own root: the store, the announced host paths, /dev, one /proc, one /sys with its
 //! masks, and nothing else, since every container's clone copies this mount table.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::mount::{
-    FsOpenFlags, MountAttrFlags, MountPropagationFlags, UnmountFlags, fsconfig_set_string, fsopen,
-    mount_change, unmount,
-};
+use rustix::mount::{MountAttrFlags, MountPropagationFlags, UnmountFlags, mount_change, unmount};
 
 use super::tree;
 use crate::container::capability::Capabilities;
 use crate::container::error::{ContainerError, Errno as Number};
 use crate::container::plan::{DEVICES, MASKED_SYS, Machine};
 use crate::container::wire::Setup;
-use crate::container::{cgroup, limit};
+use crate::container::{limit, own_group};
 
 /// What the launcher knows when it is ready.
 #[derive(Debug)]
@@ -64,7 +61,7 @@ pub(crate) fn enter(setup: &Setup) -> Result<Launch, ContainerError> {
             .ok()
     });
     let own_group = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let own_group = cgroup::own(&own_group).unwrap_or_default().to_owned();
+    let own_group = own_group::own(&own_group).unwrap_or_default().to_owned();
     build(setup, &trees)?;
 
     let unified_cgroups = groups.is_some();
@@ -74,7 +71,7 @@ pub(crate) fn enter(setup: &Setup) -> Result<Launch, ContainerError> {
     Ok(Launch {
         machine: Machine {
             root: setup.root,
-            layer_by_layer: takes_layer_by_layer(),
+            layer_by_layer: crate::kernel::mounts_layer_by_layer("/empty").unwrap_or(false),
             unified_cgroups,
             tty_group: maps(&text("/proc/self/gid_map"), 5),
         },
@@ -242,12 +239,6 @@ fn mask_sys(unified_cgroups: bool) -> Result<(), Errno> {
         }
     }
     Ok(())
-}
-
-fn takes_layer_by_layer() -> bool {
-    fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)
-        .and_then(|context| fsconfig_set_string(context.as_fd(), "lowerdir+", "/empty"))
-        .is_ok()
 }
 
 /// An empty file to mount on.

@@ -225,7 +225,9 @@ fn old_overlay(
     );
     rustix::process::chdir("/")?;
     mounted?;
-    copy(CWD, "/scratch", false)
+    let tree = copy(CWD, "/scratch", false);
+    rustix::mount::unmount("/scratch", rustix::mount::UnmountFlags::DETACH)?;
+    tree
 }
 
 /// A path of the store in the launcher's root. What an overlay's options cannot say is refused.

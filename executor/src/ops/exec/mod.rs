@@ -28,6 +28,7 @@ use self::output::Output;
 use self::ssh::Relay;
 use super::error::OpError;
 use super::{Executor, input};
+use crate::container::own_group;
 use crate::container::spec::{Network, Process, Resources, RootFs, Security};
 use crate::container::{Attachments, ContainerError, ContainerSpec, Exit, Launcher, Stdio, Stream};
 
@@ -115,7 +116,7 @@ fn spec(
             privileged: op.security == SecurityMode::Insecure,
             ..Security::default()
         },
-        resources: Resources::default(),
+        resources: executor.options.resources.clone(),
         cgroup_parent: op.cgroup_parent.clone(),
         shm_size: op.shm_size.unwrap_or(SHM_SIZE),
         ..ContainerSpec::default()
@@ -187,6 +188,9 @@ fn contain(
 
 impl Executor {
     fn launcher(&self) -> Result<Arc<Launcher>, OpError> {
+        if self.options.resources != Resources::default() {
+            own_group::step_aside();
+        }
         let host_sources: Vec<PathBuf> = match &self.options.host_certs {
             Some(bundle) => vec![certs::source(bundle)?],
             None => Vec::new(),
