@@ -52,7 +52,7 @@ fn limits_of_memory_kill() {
     let state = "{{.State.OOMKilled}} {{.State.ExitCode}}";
     let ran = place.limited(&["--memory=16m"], "exec tail /dev/zero", state);
     assert_eq!((ran.0, ran.2.as_str()), (137, "true 137"), "{}", ran.1);
-    let ran = place.limited(&["--memory=16m"], "kill -9 $$", state);
+    let ran = place.limited(&["--memory=16m"], "exit 137", state);
     assert_eq!((ran.0, ran.2.as_str()), (137, "false 137"), "{}", ran.1);
     // one of its processes is killed, and the container lives on
     let script = "tail /dev/zero; echo went on";
@@ -113,7 +113,7 @@ fn limits_are_seen_changed_and_gone_with_the_container() {
         "--no-stream",
         "--format",
         "{{.MemUsage}} {{.PIDs}}",
-        "c",
+        "box",
     ];
     let usage = place.rbuild(&usage).ok().out;
     assert!(usage.trim_end().ends_with("/ 32MiB 1"), "{usage}");
@@ -123,7 +123,7 @@ fn limits_are_seen_changed_and_gone_with_the_container() {
             "--memory=64m",
             "--memory-swap=64m",
             "--cpus=1.5",
-            "c",
+            "box",
         ])
         .ok();
     assert_eq!(place.group_file("box", "memory.max"), "67108864");
