@@ -69,6 +69,7 @@ pub fn prune(store: &Store, all: bool, filter: &Filter) -> Result<(String, u64),
 /// Which images go.
 #[derive(Debug, Default)]
 pub struct Filter {
+    /// Seconds since 1970, as images have them.
     until: Option<i64>,
     /// Name, value, and whether the label must be there.
     labels: Vec<(String, Option<String>, bool)>,
@@ -84,7 +85,10 @@ impl Filter {
                     .help("there are until, label and label!")
             };
             match name.as_str() {
-                "until" => filter.until = Some(crate::time::moment(value).ok_or_else(invalid)?),
+                "until" => {
+                    let nanoseconds = crate::time::moment(value).ok_or_else(invalid)?;
+                    filter.until = Some(nanoseconds.div_euclid(1_000_000_000));
+                }
                 "label" | "label!" => {
                     let (key, wanted) = match value.split_once('=') {
                         Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
@@ -115,5 +119,24 @@ impl Filter {
             let has = found.is_some_and(|found| value.as_ref().is_none_or(|value| value == found));
             has == *wanted
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_younger_than_until_stays() {
+        let now = crate::time::moment("0s").unwrap() / 1_000_000_000;
+        for (text, age, goes) in [("1h", 0, false), ("1h", 7200, true), ("24h", 7200, false)] {
+            let filter = Filter::new(&[Pair {
+                name: "until".to_owned(),
+                value: text.to_owned(),
+            }])
+            .unwrap();
+            let until = filter.until.unwrap();
+            assert_eq!(now - age <= until, goes, "{text} {age}");
+        }
     }
 }
