@@ -16,6 +16,7 @@ mod cli;
 mod columns;
 mod commands;
 mod containers;
+mod contexts;
 mod copy;
 mod diff;
 mod export;

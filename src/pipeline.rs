@@ -2,13 +2,13 @@
 
 mod foretell;
 
-use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use cache::explain::Explanation;
 use cache::records::Records;
-use cache::{Context, ContextOptions, SelectError, Snapshot, Store, StoreError};
+use cache::{Context, SelectError, Snapshot, Store, StoreError};
 use executor::container::spec::Resources;
 use executor::ops::{Executor, ExecutorOptions, OpError, SecretSource};
 use frontend::plan::MAIN_CONTEXT;
@@ -16,9 +16,10 @@ use frontend::{BuildPlan, Dockerfile};
 use solver::schedule::{Options, Solution, SolveError, solve};
 use solver::{CacheKey, Cancel, EventSink, Op, VertexId};
 
+use crate::contexts;
 use crate::images::Dated;
 use crate::progress::{Kind, Progress};
-use crate::project::{Files, Filter, Project, fetch, ignore_of};
+use crate::project::{Files, Project, fetch};
 use crate::report::{Class, Failure, Source};
 use crate::request::Request;
 
@@ -103,7 +104,7 @@ pub fn build(project: &Project, request: &Request, tools: &Tools<'_>) -> Result<
             .note("note: RUN steps share the host's network (--network=none isolates them)");
     }
 
-    let contexts = open_contexts(project, request, tools.store, &plan)?;
+    let contexts = contexts::open(project, request, tools.store, &plan)?;
     let trees = trees(project, request, tools, &plan)?;
     let executor = new_executor(request, tools, contexts.clone(), trees.by_name.clone());
     let steps = plan.graph.iter().map(|(_, vertex)| vertex);
@@ -216,7 +217,7 @@ fn trees(
     {
         by_name.insert(MAIN_CONTEXT.to_owned(), tree.snapshot.clone());
     }
-    let names = context_names(plan);
+    let names = contexts::names(plan);
     let mut archives = request
         .archives
         .iter()
@@ -239,48 +240,6 @@ fn trees(
         by_name,
         _keeper: keeper,
     })
-}
-
-/// The names of all contexts that the plan reads.
-fn context_names(plan: &BuildPlan) -> HashSet<&str> {
-    let vertices = plan.graph.iter();
-    vertices
-        .filter_map(|(_, vertex)| match &vertex.op {
-            Op::Context(context) => Some(context.name.as_str()),
-            _ => None,
-        })
-        .collect()
-}
-
-/// The directories that the plan reads, by name.
-fn open_contexts(
-    project: &Project,
-    request: &Request,
-    store: &Store,
-    plan: &BuildPlan,
-) -> Result<HashMap<String, Arc<Context>>, Failure> {
-    let open = |name: &str| {
-        if request.archives.contains_key(name) {
-            return Ok(None);
-        }
-        let (dir, rules): (&Path, _) = match (request.directories.get(name), &project.files) {
-            (Some(dir), _) => (dir, ignore_of(dir)?),
-            (None, Files::Directory(dir)) => (dir, project.ignore.clone()),
-            (None, Files::Tree(_)) => return Ok(None),
-        };
-        let options = ContextOptions {
-            name: name.to_owned(),
-            dir: dir.to_owned(),
-            filter: Arc::new(Filter(rules)),
-        };
-        let context = Context::open(store, options)
-            .map_err(|error| Failure::from_error(Class::Yours, &error))?;
-        Ok(Some((name.to_owned(), Arc::new(context))))
-    };
-    context_names(plan)
-        .into_iter()
-        .filter_map(|name| open(name).transpose())
-        .collect()
 }
 
 /// What people are told of a file that cannot be built.

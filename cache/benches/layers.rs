@@ -93,6 +93,7 @@ impl Fixture {
             name: "context".to_owned(),
             dir: self.context(),
             filter: Arc::new(NoFilter::default()),
+            asked: None,
         };
         let context = Context::open(&self.store, options).expect("it is there");
         let selector = Selector {

@@ -82,6 +82,15 @@ pub enum SelectError {
         /// The rule that leaves it out, as it is written.
         rule: String,
     },
+    /// No file matches a pattern, nor is anything else asked for in the directory before its first
+    /// wildcard: the reference has no such directory then.
+    #[error("lstat /{path}: no such file or directory: nothing in it matches `{pattern}`")]
+    NoMatch {
+        /// The directory.
+        path: String,
+        /// The pattern.
+        pattern: String,
+    },
     /// A pattern that is none.
     #[error("`{pattern}` is not a pattern")]
     Pattern {
@@ -191,16 +200,20 @@ where
         };
         let pattern = pattern.trim_start_matches("./").trim_matches('/');
         let literal = !has_wildcard(base) && !has_wildcard(pattern);
+        // Nothing is a pattern that matches nothing: the reference never finds the root itself.
+        let is_root = matches!(pattern, "" | ".");
+        if literal && is_root {
+            return Err(tree.not_found(&shown(base.as_bytes())));
+        }
         if literal && !is_there(tree, &selector.path)? {
             return Err(tree.not_found(shown(selector.path.as_bytes()).as_str()));
         }
-        // of the root itself, everything is asked for
-        if !matches!(pattern, "" | ".") {
-            lists.include = Some(list(pattern)?);
-        }
+        lists.include = Some(list(if is_root { "" } else { pattern })?);
         for source in sources(tree, base, has_wildcard(base))? {
             let mut root = Root::find(tree, &source, &source, &lists)?;
-            root.name.clear();
+            if root.is_dir {
+                root.name.clear();
+            }
             roots.push(root);
         }
     } else {
@@ -259,9 +272,15 @@ where
     let mut buffer = Vec::new();
     for at in 0..walk.len() {
         let path = walk.path(at, &mut buffer);
-        if path != base && pattern.matches(within(path)) {
+        if path != base && pattern.matches(within(path)) && tree.shows(path)? {
             matches.push(path.to_vec());
         }
+    }
+    if matches.is_empty() && !base.is_empty() && !tree.shows(&base)? {
+        return Err(SelectError::NoMatch {
+            path: written,
+            pattern: path.to_owned(),
+        });
     }
     // a directory that matched is not looked into
     matches.sort_by(|a, b| path_cmp(a, b));

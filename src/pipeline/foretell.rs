@@ -14,7 +14,8 @@ use solver::op::ImageOrigin;
 use solver::schedule::{Options, Prospect, forecast};
 use solver::{Op, VertexId};
 
-use super::{Tools, new_executor, open_contexts, parse, plan_failure, solve_failure, trees};
+use super::{Tools, new_executor, parse, plan_failure, solve_failure, trees};
+use crate::contexts;
 use crate::images::Dated;
 use crate::project::Project;
 use crate::report::{Class, Failure};
@@ -76,7 +77,7 @@ fn look(
     tools: &Tools<'_>,
     plan: &BuildPlan,
 ) -> Result<HashMap<VertexId, Prospect>, Failure> {
-    let contexts = open_contexts(project, request, tools.store, plan)?;
+    let contexts = contexts::open(project, request, tools.store, plan)?;
     let trees = trees(project, request, tools, plan)?;
     let executor = new_executor(request, tools, contexts, trees.by_name.clone());
     let steps = plan.graph.iter().map(|(_, vertex)| vertex);

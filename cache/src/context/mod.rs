@@ -5,6 +5,7 @@
 //! is good as long as inode, size, times, mode and owner are the same, and its times lie clearly
 //! before the moment it was read. What is not known is read and digested.
 
+mod asked;
 mod checked;
 mod error;
 mod known;
@@ -18,7 +19,7 @@ pub(crate) mod tests;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use solver::pattern::PatternList;
 
@@ -61,6 +62,8 @@ pub struct ContextOptions {
     pub dir: PathBuf,
     /// What to leave out.
     pub filter: Arc<dyn ContextFilter>,
+    /// Paths and patterns that the build asks for; none if for everything.
+    pub asked: Option<Vec<String>>,
 }
 
 /// A directory of the user's with its index; shared by all steps of a build that read it.
@@ -77,6 +80,8 @@ pub struct Context {
     learned: AtomicBool,
     /// Bytes of files that are kept in memory.
     kept: AtomicU64,
+    /// What is asked for, links followed.
+    asked: OnceLock<PatternList>,
 }
 
 impl std::fmt::Debug for Context {
@@ -108,6 +113,7 @@ impl Context {
             listings: Mutex::default(),
             learned: AtomicBool::new(false),
             kept: AtomicU64::new(0),
+            asked: OnceLock::new(),
             options,
         })
     }

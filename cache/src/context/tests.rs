@@ -54,6 +54,7 @@ impl Fixture {
             name: "context".to_owned(),
             dir: self.root.clone(),
             filter: rules(patterns),
+            asked: None,
         };
         Context::open(&self.store, options).unwrap()
     }
@@ -381,6 +382,7 @@ fn a_context_that_is_not_there_is_an_error() {
         name: "x".to_owned(),
         dir: Path::new("/nowhere/at/all").to_owned(),
         filter: Arc::new(NoFilter::default()),
+        asked: None,
     };
     assert!(Context::open(&fixture.store, options).is_err());
 }

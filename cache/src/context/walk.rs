@@ -199,6 +199,10 @@ impl Tree for Context {
         Ok(())
     }
 
+    fn shows(&self, path: &[u8]) -> Result<bool, SelectError> {
+        Ok(self.is_asked(path)?)
+    }
+
     fn not_found(&self, path: &str) -> SelectError {
         let patterns = self.options.filter.patterns();
         let rule = patterns

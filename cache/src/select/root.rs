@@ -48,6 +48,9 @@ where
         };
         let walk = tree.walk(&base, &enter)?;
         let chosen = choose(&walk, &base, lists.include.as_ref(), &lists.exclude);
+        if named.is_empty() && (lists.include.is_some() || !lists.exclude.is_empty()) {
+            must_lead(tree, &walk, &chosen)?;
+        }
         tree.read(&walk, &chosen)?;
         Ok(Self {
             tree,
@@ -128,4 +131,20 @@ fn links(walk: &impl Walk, chosen: &[usize], base: &[u8]) -> HashMap<usize, Vec<
         }
     }
     links
+}
+
+/// Refuses links that lead nowhere among what is chosen of a whole tree: as with what a wildcard
+/// finds, the reference's key is made of what is behind the uppermost ones.
+fn must_lead<T: Tree>(tree: &T, walk: &T::Walk, chosen: &[usize]) -> Result<(), SelectError>
+where
+    SelectError: From<T::Error>,
+{
+    let mut buffer = Vec::new();
+    for at in chosen {
+        let path = walk.path(*at, &mut buffer);
+        if !path.is_empty() && !path.contains(&b'/') && resolve(tree, path, true)?.1.is_none() {
+            return Err(tree.not_found(&shown(path)));
+        }
+    }
+    Ok(())
 }

@@ -22,6 +22,7 @@ fn both(store: &Store, dir: &Path, write: impl Fn(&Path)) -> (Context, View) {
         name: "context".to_owned(),
         dir: root,
         filter: rules(&[]),
+        asked: None,
     };
     let context = Context::open(store, options).unwrap();
     let layer = written(store, &View::default(), write);
@@ -39,6 +40,62 @@ fn sh(script: &str) -> impl Fn(&Path) + '_ {
                 .unwrap()
                 .success()
         );
+    }
+}
+
+/// What a selection is, or what its error says.
+type Found = Result<Vec<&'static str>, String>;
+
+#[test]
+fn a_pattern_finds_what_the_build_asks_for() {
+    let (dir, store) = store();
+    let root = dir.path().join("context");
+    std::fs::create_dir(&root).unwrap();
+    sh(
+        "mkdir -p d/e empty real; echo a > d/a.txt; echo b > d/e/b.txt; echo q > 'q?'; echo r > real/r; \
+        ln -s real link",
+    )(&root);
+    let open = |asked: &[&str]| {
+        let options = ContextOptions {
+            name: "context".to_owned(),
+            dir: root.clone(),
+            filter: rules(&[]),
+            asked: Some(asked.iter().map(|path| (*path).to_owned()).collect()),
+        };
+        Context::open(&store, options).unwrap()
+    };
+    let none = |dir: &str| Err(format!("lstat /{dir}: no such file or directory"));
+    let cases: Vec<(&[&str], &str, Found)> = vec![
+        (&["d/*.md"], "d/*.md", none("d")),
+        (&["d/*.md", "q"], "d/*.md", none("d")),
+        (&["d/*.md", "d/e"], "d/*.md", Ok(vec![])),
+        (&["d/*.md", "d"], "d/*.md", Ok(vec![])),
+        (&["d/e/*.md", "d/a.txt"], "d/e/*.md", none("d/e")),
+        (&["empty/*"], "empty/*", none("empty")),
+        (&["empty/*", "empty"], "empty/*", Ok(vec![])),
+        (&["*.md"], "*.md", Ok(vec![])),
+        (&["*/*.txt"], "*/*.txt", Ok(vec!["a.txt:"])),
+        (&["link/*"], "link/*", Ok(vec!["r:"])),
+        (&["link/*.md"], "link/*.md", none("link")),
+        (&["q[?]"], "q[?]", Ok(vec![])),
+        (&["q[?]", "q*"], "q[?]", Ok(vec!["q?:"])),
+        (&["q\\?*"], "q\\?*", Ok(vec!["q?:"])),
+    ];
+    for (asked, pattern, expected) in cases {
+        let selector = Selector {
+            pattern: true,
+            ..copy(pattern)
+        };
+        match (from_context(&open(asked), &selector), expected) {
+            (Ok(found), Ok(expected)) => assert_eq!(names(&found), expected, "{asked:?}"),
+            (Err(error), Err(expected)) => {
+                assert!(error.to_string().contains(&expected), "{asked:?}: {error}");
+            }
+            (found, expected) => panic!(
+                "{asked:?}: {:?}, not {expected:?}",
+                found.map(|f| names(&f))
+            ),
+        }
     }
 }
 
@@ -164,6 +221,20 @@ fn sources_are_those_of_the_reference() {
         (mount("link/f"), Ok(vec!["f:"])),
         (mount("none"), Err("not found")),
     ];
+    let cases = cases.into_iter().chain([
+        (
+            excluding("tree", &["./sub/", "*.md "]),
+            Ok(vec!["tree:", "tree:one.txt"]),
+        ),
+        (excluding(".", &["top"]), Err("\"/dangling\": not found")),
+        (parents("dangling"), Err("\"/dangling\": not found")),
+        (parents("."), Err("\"/\": not found")),
+        (parents("d1/./."), Err("\"/d1\": not found")),
+        (
+            parents("d1/*"),
+            Ok(vec![":", ":d1", ":d1/s", ":d1/s/y", ":d1/x"]),
+        ),
+    ]);
     for (selector, expected) in cases {
         let from_context = from_context(&context, &selector);
         let from_view = from_view(&view, &selector);
@@ -249,7 +320,7 @@ proptest! {
         let selector = Selector {
             path: include.clone().unwrap_or_else(|| ".".to_owned()),
             pattern: false,
-            parents: true,
+            parents: include.is_some(),
             excludes: exclude.clone(),
             purpose: Purpose::Copy,
         };

@@ -29,6 +29,13 @@ pub(crate) trait Tree: Lookup {
     /// it was [read](Self::read). What `entry` has allocated is used again.
     fn entry(&self, walk: &Self::Walk, at: usize, entry: &mut Entry) -> Result<(), SelectError>;
 
+    /// Whether a pattern finds `path`, which is there: of a context, what no instruction asks for
+    /// does not exist.
+    fn shows(&self, path: &[u8]) -> Result<bool, SelectError> {
+        let _ = path;
+        Ok(true)
+    }
+
     /// The error for a path that is not there.
     fn not_found(&self, path: &str) -> SelectError {
         SelectError::NotFound {

@@ -99,9 +99,10 @@ fn look_up(
         groups: Vec::new(),
         asked: Vec::new(),
     };
+    within_range(identity.uid)?;
     if let Some(group) = group {
         identity.gid = match number(group) {
-            Some(gid) => gid,
+            Some(gid) => within_range(gid)?,
             None => find_group(group, &read("/etc/group")?)?,
         };
     } else if let Some(name) = entry.as_ref().and_then(|entry| entry.first()) {
@@ -117,6 +118,16 @@ fn look_up(
             .collect();
     }
     Ok(identity)
+}
+
+/// Ids beyond are only taken where no file is asked.
+fn within_range(id: u32) -> Result<u32, ContainerError> {
+    if i32::try_from(id).is_err() {
+        return Err(ContainerError::Invalid {
+            why: "uids and gids must be in range 0-2147483647".to_owned(),
+        });
+    }
+    Ok(id)
 }
 
 /// The home directory of `uid`; `/` when it has none.
@@ -215,6 +226,11 @@ mod tests {
             ids("app:none", &[]),
             Err(ContainerError::UnknownGroup { .. })
         ));
+        for user in ["2147483648", "app:2147483648"] {
+            let refused = ids(user, &[]).unwrap_err().to_string();
+            assert!(refused.contains("in range 0-2147483647"), "{refused}");
+        }
+        assert_eq!(ids("2147483648:1", &[]), Ok((2_147_483_648, 1, vec![1])));
         assert!(matches!(
             ids("4294967295:1", &[]),
             Err(ContainerError::Invalid { .. })

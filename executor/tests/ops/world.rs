@@ -97,6 +97,7 @@ impl World {
                 name: "context".to_owned(),
                 dir: self.dir.path().join("context"),
                 filter: Arc::new(NoFilter::default()),
+                asked: None,
             },
         );
         let context = Arc::new(context.unwrap());

@@ -97,6 +97,7 @@ pub(super) fn run(
         Err(cause) => Err(ExpandError {
             word: word.to_owned(),
             cause: machine.blame(cause),
+            undefined: machine.result.undefined,
         }),
     }
 }

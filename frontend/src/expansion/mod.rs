@@ -93,6 +93,8 @@ pub struct ExpandError {
     pub word: String,
     /// What is wrong with it.
     pub cause: Cause,
+    /// Variables without a value up to there, each once.
+    pub undefined: Vec<String>,
 }
 
 /// What is wrong with a word.

@@ -113,6 +113,11 @@ impl Work<'_, '_> {
         let directory = paths::inside(&mount.source);
         // A directory of the seed keeps its owner and mode.
         let is_whole = directory == ".";
+        if from.is_none() && !is_whole {
+            let missing = format!("open /{directory}: no such file or directory");
+            return Err(PlanError::new(missing)
+                .help("the source of a cache mount is a directory of what from= names"));
+        }
         Ok(MountKind::Cache {
             id,
             sharing: mount.sharing.unwrap_or(Sharing::Shared),

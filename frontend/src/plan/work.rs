@@ -9,7 +9,7 @@ use super::error::PlanError;
 use super::lower::Lowering;
 use super::stages::Step;
 use super::state::StageState;
-use crate::expansion::{Lexer, Variables};
+use crate::expansion::{ExpandError, Expansion, Lexer, Variables};
 use crate::instruction::{Command, Instruction, Word};
 use crate::suggest::nearest;
 
@@ -108,51 +108,55 @@ impl<'w, 'a> Work<'w, 'a> {
         self.span = instruction.span;
         self.trigger = step.trigger;
         self.comments.clone_from(&instruction.comments);
+        self.undefined.clear();
         match &instruction.command {
             Command::Run(run) => self.run(run, instruction, &step.sources),
             Command::Copy(copy) => self.copy(copy, instruction, &step.sources, false),
             Command::Add(copy) => self.copy(copy, instruction, &step.sources, true),
             _ => self.metadata(instruction),
-        }?;
-        self.report_undefined();
-        Ok(())
+        }
     }
 
     /// Replaces the variables of `word` and takes off its quotes.
     pub(super) fn expand(&mut self, word: &str) -> Result<String, PlanError> {
         let lexer = self.lowering.scope.lexer();
-        let expanded = lexer.word(word, &self.state.variables)?;
-        self.note_undefined(expanded.undefined);
-        Ok(expanded.text)
+        let expanded = lexer.word(word, &self.state.variables);
+        self.expanded(expanded)
     }
 
     /// Replaces the variables in the body of a heredoc.
     pub(super) fn expand_body(&mut self, body: &str) -> Result<String, PlanError> {
         let lexer = Lexer::heredoc(&self.lowering.scope.budget);
-        let expanded = lexer.word(body, &self.state.variables)?;
-        self.note_undefined(expanded.undefined);
-        Ok(expanded.text)
+        let expanded = lexer.word(body, &self.state.variables);
+        self.expanded(expanded)
     }
 
-    pub(super) fn note_undefined(&mut self, names: Vec<String>) {
-        for name in names {
-            if !self.undefined.contains(&name) {
-                self.undefined.push(name);
-            }
+    /// The text of a word, after a report of the variables in it that are not set. They are
+    /// compared with those set before the instruction, and reported of a word that fails too.
+    pub(super) fn expanded(
+        &mut self,
+        expanded: Result<Expansion, ExpandError>,
+    ) -> Result<String, PlanError> {
+        let undefined = match &expanded {
+            Ok(expansion) => &expansion.undefined,
+            Err(error) => &error.undefined,
+        };
+        self.report_undefined(undefined);
+        Ok(expanded?.text)
+    }
+
+    pub(super) fn report_undefined(&mut self, names: &[String]) {
+        if self.state.base_unknown {
+            return;
         }
-    }
-
-    fn report_undefined(&mut self) {
-        for name in std::mem::take(&mut self.undefined) {
-            if self.state.base_unknown {
+        for name in names {
+            let declared = self.state.args.iter().any(|(arg, _)| arg == name);
+            if declared || NOT_VARIABLES.contains(&name.as_str()) || self.undefined.contains(name) {
                 continue;
             }
-            let declared = self.state.args.iter().any(|(arg, _)| *arg == name);
-            if declared || NOT_VARIABLES.contains(&name.as_str()) {
-                continue;
-            }
+            self.undefined.push(name.clone());
             let mut message = format!("Usage of undefined variable '${name}'");
-            if let Some(meant) = nearest(&name, self.state.variables.names()) {
+            if let Some(meant) = nearest(name, self.state.variables.names()) {
                 message.push_str(&format!(" (did you mean ${meant}?)"));
             }
             self.report(rule::UNDEFINED_VAR, message);

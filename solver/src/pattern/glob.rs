@@ -56,6 +56,8 @@ impl Glob {
 
     /// A pattern in which `**` crosses directories.
     pub(super) fn path(pattern: &str) -> Result<Self, PatternError> {
+        // what is no pattern for one is none for the other
+        parse(pattern, false)?;
         Ok(Self::new(parse(pattern, true)?))
     }
 
@@ -268,7 +270,7 @@ fn parse(pattern: &str, deep: bool) -> Result<Vec<Token>, PatternError> {
                 }
             }
             '?' => tokens.push(Token::Any),
-            '[' => tokens.push(class(&mut rest).ok_or_else(syntax)?),
+            '[' => tokens.push(class(&mut rest, deep).ok_or_else(syntax)?),
             '\\' => tokens.push(Token::Literal(rest.next().ok_or_else(syntax)?)),
             c => tokens.push(Token::Literal(c)),
         }
@@ -277,11 +279,19 @@ fn parse(pattern: &str, deep: bool) -> Result<Vec<Token>, PatternError> {
 }
 
 /// The rest of a `[…]`; none when it is not well formed.
-fn class(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<Token> {
+///
+/// With `deep` it is what the reference makes of it on its way to a regular expression: `*` and `?`
+/// stand for `[^/]` in a class too, whose end is then the class's, and a range that ends before it
+/// begins is an error.
+fn class(rest: &mut std::iter::Peekable<std::str::Chars<'_>>, deep: bool) -> Option<Token> {
     let negated = rest.next_if_eq(&'^').is_some();
     let mut ranges = Vec::new();
     loop {
         if !ranges.is_empty() && rest.next_if_eq(&']').is_some() {
+            return Some(Token::Class { negated, ranges });
+        }
+        if deep && rest.next_if(|c| matches!(c, '*' | '?')).is_some() {
+            ranges.extend(['[', '^', '/'].map(|c| (c, c)));
             return Some(Token::Class { negated, ranges });
         }
         let lo = class_character(rest)?;
@@ -289,6 +299,9 @@ fn class(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<Token> {
             Some(_) => class_character(rest)?,
             None => lo,
         };
+        if deep && hi < lo {
+            return None;
+        }
         ranges.push((lo, hi));
     }
 }
@@ -359,7 +372,9 @@ mod tests {
             "[", "[]a]", "[-]", "[x-]", "[-x]", "[a-b-c]", "[^", "[^bc", "a[", "a\\", "[\\",
         ] {
             assert!(Glob::component(pattern).is_err(), "{pattern}");
+            assert!(Glob::path(pattern).is_err(), "{pattern}");
         }
+        assert!(Glob::path("[b-a]").is_err());
     }
 
     #[test]
@@ -381,6 +396,10 @@ mod tests {
             ("**/*.[ch]", "x/y.c", true),
             ("**/**", "x", true),
             ("*/a", "x/y/a", false),
+            ("a[*]", "a*", false),
+            ("a[?]", "a?", false),
+            ("a[?]", "a^]", true),
+            ("a[\\*]", "a*", true),
         ];
         for (pattern, name, expected) in cases {
             let found = Glob::path(pattern).unwrap().matches(name.as_bytes());

@@ -5,6 +5,8 @@
 //! to its children; both show in a few odd lists (`!a` after a rule that matches below `a` only),
 //! so here too a path is judged from its first directory down.
 
+use std::borrow::Cow;
+
 use super::glob::States;
 use super::{Glob, PatternError};
 
@@ -45,7 +47,8 @@ impl Matched {
 }
 
 impl PatternList {
-    /// Reads patterns that are relative and cleaned already; empty ones mean nothing.
+    /// Reads relative patterns; blanks around one, a `/` behind it and `.` in it mean nothing, and
+    /// neither does an empty one.
     ///
     /// # Errors
     /// The first pattern that is malformed.
@@ -53,11 +56,11 @@ impl PatternList {
         let mut rules = Vec::new();
         let mut runs = 0..;
         for (position, pattern) in patterns.into_iter().enumerate() {
-            let pattern = pattern.as_ref();
+            let pattern = clean(pattern.as_ref().trim());
             let (negated, pattern) = match pattern.strip_prefix('!') {
                 Some("") => return Err(PatternError::LoneNegation),
                 Some(rest) => (true, rest),
-                None => (false, pattern),
+                None => (false, &*pattern),
             };
             if !pattern.is_empty() {
                 let glob = Glob::path(pattern)?;
@@ -203,6 +206,31 @@ impl PatternList {
     }
 }
 
+/// The shortest name of the same path, as Go's `filepath.Clean` has it; nothing of nothing.
+fn clean(path: &str) -> Cow<'_, str> {
+    let odd = |name: &str| matches!(name, "" | "." | "..");
+    if path.is_empty() || !path.split('/').any(odd) {
+        return Cow::Borrowed(path);
+    }
+    let root = path.starts_with('/');
+    let mut names: Vec<&str> = Vec::new();
+    for name in path.split('/') {
+        match name {
+            "" | "." => {}
+            ".." if names.last().is_some_and(|last| *last != "..") => {
+                names.pop();
+            }
+            ".." if root => {}
+            name => names.push(name),
+        }
+    }
+    Cow::Owned(match (root, names.is_empty()) {
+        (true, _) => format!("/{}", names.join("/")),
+        (false, true) => ".".to_owned(),
+        (false, false) => names.join("/"),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -242,6 +270,13 @@ mod tests {
             (&["", "a"], "a", true),
             (&["."], "a", false),
             (&["*"], ".", false),
+            (&["a/"], "a", true),
+            (&["./a/./b"], "a/b", true),
+            (&["x/../a"], "a", true),
+            (&[" a "], "a", true),
+            (&["  ", "a"], "a", true),
+            (&["/a"], "a", false),
+            (&["a", "!a/"], "a", false),
         ];
         for (patterns, path, expected) in cases {
             let found = list(patterns).matches_or_parent(path);

@@ -28,6 +28,8 @@ pub(super) fn filesystem(
     attributes: MountAttrFlags,
 ) -> Result<OwnedFd, Errno> {
     let context = fsopen(name, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    // what df(1) and /proc/mounts show
+    fsconfig_set_string(context.as_fd(), "source", name)?;
     for (key, value) in options {
         fsconfig_set_string(context.as_fd(), *key, *value)?;
     }

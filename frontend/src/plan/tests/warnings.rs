@@ -54,6 +54,10 @@ fn rules_speak_the_references_words() {
             "UndefinedVar: Usage of undefined variable '$NAMES' (did you mean $NAME?)",
         ),
         (
+            "FROM busybox\nENV NAMES=$NAME\n",
+            "UndefinedVar: Usage of undefined variable '$NAME'",
+        ),
+        (
             "FROM scratch\nCMD [\"a\"]\nCMD [\"b\"]\n",
             "MultipleInstructionsDisallowed: Multiple CMD instructions should not be used in the same stage because only the last one will be used",
         ),
