@@ -32,7 +32,7 @@ pub struct PlanArgs {
     pub build_args: Vec<String>,
 
     /// A further context: a directory, an archive, a git repository, an http or https URL,
-    /// docker-image://NAME or oci-layout://DIRECTORY[:TAG][@DIGEST] (repeatable)
+    /// docker-image://NAME or oci-layout://DIRECTORY:TAG@DIGEST (repeatable)
     #[arg(
         help_heading = "What is built",
         long = "build-context",
