@@ -72,7 +72,12 @@ pub fn add(
                 "a member that is no directory is named `.`".to_owned(),
             ));
         }
-        let path = place(tree, dest, &name)?;
+        let path = place(tree, dest, &name)?.ok_or_else(|| {
+            let name = String::from_utf8_lossy(&name);
+            refused(format!(
+                "{name}: no such file or directory: a link before it leads nowhere"
+            ))
+        })?;
         let mut entry = Entry {
             uid: owner.map_or(member.uid, |owner| owner.uid),
             gid: owner.map_or(member.gid, |owner| owner.gid),
@@ -112,6 +117,11 @@ pub fn add(
             }
             tar::Kind::Dir => Kind::Dir { opaque: false },
             tar::Kind::Fifo => Kind::Fifo,
+            // the kernel lets nobody make a file of an overlay that hides one below it
+            tar::Kind::CharDevice { major: 0, minor: 0 } => {
+                let name = String::from_utf8_lossy(&name);
+                return Err(refused(format!("{name}: operation not permitted")));
+            }
             tar::Kind::CharDevice { major, minor } => Kind::CharDevice { major, minor },
             tar::Kind::BlockDevice { major, minor } => Kind::BlockDevice { major, minor },
         };
@@ -147,12 +157,16 @@ fn clean(path: &[u8]) -> Vec<u8> {
 }
 
 /// The path in the tree of the member `name`: links in its directory are followed below `dest`.
-fn place(tree: &mut Tree, dest: &[u8], name: &[u8]) -> Result<Vec<u8>, OpError> {
+/// None if one leads nowhere.
+fn place(tree: &mut Tree, dest: &[u8], name: &[u8]) -> Result<Option<Vec<u8>>, OpError> {
     let (parent, name) = split(name);
     let parent = match tree.resolve_below(dest, parent, true)? {
         Resolved::Entry(entry) if entry.is_dir() => entry.path,
         Resolved::Entry(entry) => return Err(not_a_directory(&entry.path)),
         Resolved::Missing(path) => {
+            if path != join(dest, parent) && has_dangling(tree, dest, parent)? {
+                return Ok(None);
+            }
             let making = Making {
                 mode: 0o755,
                 owner: Owner::default(),
@@ -161,7 +175,22 @@ fn place(tree: &mut Tree, dest: &[u8], name: &[u8]) -> Result<Vec<u8>, OpError> 
             tree.make_dirs(&path, making)?
         }
     };
-    Ok(join(&parent, name))
+    Ok(Some(join(&parent, name)))
+}
+
+/// Whether a component of `path`, below `dest`, is a link that leads nowhere.
+fn has_dangling(tree: &Tree, dest: &[u8], path: &[u8]) -> Result<bool, OpError> {
+    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+    for end in slashes.map(|(at, _)| at).chain([path.len()]) {
+        let is_there = |follow| {
+            let found = tree.resolve_below(dest, &path[..end], follow)?;
+            Ok::<_, OpError>(matches!(found, Resolved::Entry(_)))
+        };
+        if is_there(false)? && !is_there(true)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Makes `path` another name of the member or existing file `target`; none if there is none.

@@ -171,9 +171,9 @@ impl<'a> Table<'a> {
         });
         let base = match replacement {
             Some(found) => Base::Replaced(found),
-            None if name.text == SCRATCH => Base::Scratch,
             None => match self.by_name.get(&name.text) {
                 Some(&earlier) => Base::Stage(earlier),
+                None if name.text == SCRATCH => Base::Scratch,
                 None => Base::Image(name.text),
             },
         };

@@ -35,6 +35,19 @@ fn only_what_the_target_needs_is_resolved_and_built() {
 }
 
 #[test]
+fn a_stage_may_be_called_scratch() {
+    let plan = plan_of("FROM busybox AS scratch\nRUN a\nFROM scratch\nRUN b\n");
+    assert_eq!(
+        plan.names(),
+        [
+            "[scratch 1/2] FROM docker.io/library/busybox:latest",
+            "[scratch 2/2] RUN a",
+            "[stage-1 1/1] RUN b",
+        ]
+    );
+}
+
+#[test]
 fn a_lone_stage_has_no_name_in_the_progress() {
     let plan = plan_of("FROM busybox\nRUN a\nCOPY x y\nWORKDIR /\nWORKDIR /w\n");
     assert_eq!(
