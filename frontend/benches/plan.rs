@@ -1,11 +1,14 @@
 //! What it costs to read a Dockerfile: instructions to a plan, and any bytes to errors.
 
+use std::collections::HashMap;
+
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use frontend::ignore::IgnoreRules;
 use frontend::plan::{ImageName, ImageResolver, ResolveError, ResolvedImage};
 use frontend::{PlanRequest, parse, plan};
 use image::{Digest, ImageConfig, Platform};
 use solver::op::{ImageOrigin, Op};
+use solver::pattern::{Matched, PatternList};
 
 /// Knows every image: it is empty.
 struct Anything;
@@ -127,23 +130,49 @@ fn checks(criterion: &mut Criterion) {
     let paths: Vec<String> = (0..10_000)
         .map(|n| format!("src/d{}/n{}/deep/er/f{n}.o", n % 100, n % 40))
         .collect();
+    criterion.bench_function("parse, plan and check 200 lines", |bencher| {
+        bencher.iter_with_large_drop(|| {
+            let dockerfile = parse(&text).expect("it is right");
+            plan(&dockerfile, &request, &Anything).expect("it is right")
+        });
+    });
     criterion.bench_function(
-        "check 200 lines, judge 10,000 paths by 99 rules",
+        "judge 10,000 paths by 99 rules, as a scan does",
         |bencher| {
-            bencher.iter_with_large_drop(|| {
-                let dockerfile = parse(&text).expect("it is right");
-                let plan = plan(&dockerfile, &request, &Anything).expect("it is right");
-                let left_out = paths.iter().filter(|path| rules.excludes(path)).count();
-                (plan, left_out)
-            });
+            bencher.iter(|| scan(rules.patterns(), &paths));
         },
     );
-    for depth in [500, 1_000] {
-        let path = "d/".repeat(depth) + "f.o";
+    criterion.bench_function("judge 10,000 paths by 99 rules, each alone", |bencher| {
+        bencher.iter(|| paths.iter().filter(|path| rules.excludes(path)).count());
+    });
+    // One that has to be run over the whole of every path.
+    let text = ignore_file() + "**/q*z*\n";
+    let rules = IgnoreRules::parse(text.as_bytes()).expect("it is right");
+    for depth in [500, 1_000, 2_000] {
+        let path = "dir/".repeat(depth) + "f.o";
         criterion.bench_function(&format!("judge a path of {depth} directories"), |bencher| {
             bencher.iter(|| rules.excludes(&path));
         });
     }
+}
+
+/// How many of `paths` are left out, each directory being asked about once.
+fn scan<'p>(rules: &PatternList, paths: &'p [String]) -> usize {
+    let mut told: HashMap<&'p str, Matched> = HashMap::from([("", rules.root())]);
+    let mut left_out = 0;
+    for path in paths {
+        let mut dir = "";
+        for (at, _) in path.match_indices('/') {
+            let below = &path[..at];
+            if !told.contains_key(below) {
+                let matched = rules.enter(&told[dir], below);
+                told.insert(below, matched);
+            }
+            dir = below;
+        }
+        left_out += usize::from(rules.matches_in(&told[dir], path));
+    }
+    left_out
 }
 
 criterion_group! {

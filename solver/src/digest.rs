@@ -11,7 +11,9 @@ use image::DiffId;
 /// lists of fields have the same encoding.
 #[derive(Debug, Clone)]
 pub struct Encoder {
-    hasher: blake3::Hasher,
+    domain: &'static str,
+    /// Made when there is a whole batch: most encodings are small, and are hashed at their end.
+    hasher: Option<Box<blake3::Hasher>>,
     /// What the hasher was not given yet.
     waiting: Vec<u8>,
 }
@@ -20,12 +22,16 @@ pub struct Encoder {
 /// after field would be one block after the other.
 const BATCH: usize = 64 << 10;
 
+/// Room for most of those that are small.
+const SMALL: usize = 512;
+
 impl Encoder {
     /// Starts a digest of the kind `domain`, which carries a version: `rbuild state v1`.
     pub fn new(domain: &'static str) -> Self {
         Self {
-            hasher: blake3::Hasher::new_derive_key(domain),
-            waiting: Vec::new(),
+            domain,
+            hasher: None,
+            waiting: Vec::with_capacity(SMALL),
         }
     }
 
@@ -46,13 +52,10 @@ impl Encoder {
         // Whole batches only, so that they begin where a chunk does.
         while self.waiting.len() + bytes.len() >= BATCH {
             let (now, later) = bytes.split_at(BATCH - self.waiting.len());
-            if self.waiting.is_empty() {
-                self.hasher.update(now);
-            } else {
-                self.waiting.extend_from_slice(now);
-                self.hasher.update(&self.waiting);
-                self.waiting.clear();
-            }
+            self.waiting.extend_from_slice(now);
+            let new = || Box::new(blake3::Hasher::new_derive_key(self.domain));
+            self.hasher.get_or_insert_with(new).update(&self.waiting);
+            self.waiting.clear();
             bytes = later;
         }
         self.waiting.extend_from_slice(bytes);
@@ -60,9 +63,10 @@ impl Encoder {
 
     /// The 32 bytes of the digest.
     pub fn finish(&self) -> [u8; 32] {
-        let mut hasher = self.hasher.clone();
-        hasher.update(&self.waiting);
-        *hasher.finalize().as_bytes()
+        match &self.hasher {
+            None => blake3::derive_key(self.domain, &self.waiting),
+            Some(hasher) => *hasher.clone().update(&self.waiting).finalize().as_bytes(),
+        }
     }
 }
 

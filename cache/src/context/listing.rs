@@ -219,7 +219,7 @@ impl Context {
             whole = join(path, name.to_bytes());
             patterns.matches_in(told, &whole)
         };
-        if excluded && !(patterns.has_negations() && patterns.may_include_below_in(told, &whole)) {
+        if excluded && !(patterns.has_negations() && patterns.may_include_below(&whole)) {
             return Ok(None);
         }
         let stat = match disk::stat(dir, name) {

@@ -37,12 +37,16 @@ enum Middle {
     Dirs,
     /// Something else: these tokens.
     Tokens(std::ops::Range<usize>),
+    /// Something else, the tokens from here on being few.
+    Few(usize),
 }
 
 /// A compiled pattern.
 #[derive(Debug, Clone)]
 pub(super) struct Glob {
     tokens: Vec<Token>,
+    /// Of [`Few`](Middle::Few) tokens: for each state those that are reached from it without a character.
+    reach: Vec<u64>,
     prefix: Vec<u8>,
     middle: Middle,
     suffix: Vec<u8>,
@@ -77,9 +81,15 @@ impl Glob {
             [Token::Star] => Middle::Star,
             [Token::Deep] => Middle::Deep,
             [Token::Dirs, Token::DirsTail] => Middle::Dirs,
+            _ if tokens.len() - start < 64 => Middle::Few(start),
             _ => Middle::Tokens(start..end),
         };
+        let few = match middle {
+            Middle::Few(start) => &tokens[start..],
+            _ => &[],
+        };
         Self {
+            reach: reach(few),
             prefix: text(&tokens[..start]),
             suffix: text(&tokens[end..]),
             middle,
@@ -87,7 +97,30 @@ impl Glob {
         }
     }
 
+    /// Whether `name` matches, having been asked about beginnings of it before: what is kept in
+    /// `run` saves running over those again, so that all of them together cost one run.
+    pub(super) fn matches_on(&self, name: &[u8], run: &mut Option<Run>) -> bool {
+        let Middle::Few(start) = self.middle else {
+            return self.matches(name);
+        };
+        // Many can be told from these, at less cost.
+        if !name.starts_with(&self.prefix) || !name.ends_with(&self.suffix) {
+            return false;
+        }
+        let run = run.get_or_insert_with(|| Run {
+            states: self.reach[0],
+            length: self.prefix.len(),
+        });
+        let tokens = &self.tokens[start..];
+        run.states = step(tokens, &self.reach, run.states, &name[run.length..]);
+        run.length = name.len();
+        run.states >> tokens.len() & 1 != 0
+    }
+
     pub(super) fn matches(&self, name: &[u8]) -> bool {
+        if let Middle::Few(_) = self.middle {
+            return self.matches_on(name, &mut None);
+        }
         let Some(rest) = name.strip_prefix(self.prefix.as_slice()) else {
             return false;
         };
@@ -101,72 +134,88 @@ impl Glob {
             Middle::Dirs => rest.last().is_none_or(|&last| last == b'/'),
             Middle::Tokens(range) => {
                 let tokens = &self.tokens[range.clone()];
-                let mut states = States::start(tokens);
-                states.step(tokens, rest);
-                states.contains(tokens.len())
+                run(tokens, rest, &[]).contains(tokens.len())
             }
+            // Answered above.
+            Middle::Few(_) => false,
         }
     }
 
     pub(super) fn may_match_below(&self, dir: &[u8]) -> bool {
-        let mut states = self.start();
-        states.step(&self.tokens, dir);
-        self.has_future(&states, !dir.is_empty())
-    }
-
-    /// Whether the whole name has to be run over to know if it matches.
-    pub(super) fn is_run(&self) -> bool {
-        matches!(self.middle, Middle::Tokens(_))
-    }
-
-    /// Before any character.
-    pub(super) fn start(&self) -> States {
-        States::start(&self.tokens)
-    }
-
-    /// After `rest` too.
-    pub(super) fn step(&self, mut states: States, rest: &[u8]) -> States {
-        states.step(&self.tokens, rest);
-        states
-    }
-
-    /// Whether what led to `states` is matched.
-    pub(super) fn accepts(&self, states: &States) -> bool {
-        states.contains(self.tokens.len())
-    }
-
-    /// Whether something in the directory that led to `states` may match.
-    pub(super) fn accepts_below(&self, states: &States) -> bool {
-        self.has_future(states, true)
-    }
-
-    fn has_future(&self, states: &States, slash: bool) -> bool {
-        let mut states = states.clone();
-        states.step(&self.tokens, if slash { b"/" } else { b"" });
+        let slash: &[u8] = if dir.is_empty() { b"" } else { b"/" };
+        let states = run(&self.tokens, dir, slash);
         // Every token can be satisfied somehow, so any state short of the last one has a future.
         // From the last state nothing more may come.
         (0..self.tokens.len()).any(|state| states.contains(state))
     }
 }
 
+/// How far a pattern of few tokens has come in a name.
+#[derive(Debug)]
+pub(super) struct Run {
+    /// The set of states, a bit for each.
+    states: u64,
+    /// Bytes of the name.
+    length: usize,
+}
+
+/// For each state, and the one behind the last token, itself and what is reached from it without a
+/// character.
+fn reach(tokens: &[Token]) -> Vec<u64> {
+    let mut reach = vec![0_u64; tokens.len() + 1];
+    for state in (0..reach.len()).rev() {
+        reach[state] = 1 << state
+            | match tokens.get(state) {
+                Some(Token::Star | Token::Deep) => reach[state + 1],
+                Some(Token::Dirs) => reach[state + 1] | reach[state + 2],
+                _ => 0,
+            };
+    }
+    reach
+}
+
+/// The states after `name`, of less than 64.
+fn step(tokens: &[Token], reach: &[u64], mut states: u64, name: &[u8]) -> u64 {
+    let after = |states: u64, c: char| {
+        let (mut bits, mut next) = (states, 0);
+        while bits != 0 {
+            let state = bits.trailing_zeros() as usize;
+            bits &= bits - 1;
+            next |= match tokens.get(state) {
+                Some(Token::Literal(literal)) if *literal == c => reach[state + 1],
+                Some(Token::Any) if c != '/' => reach[state + 1],
+                Some(Token::Class { negated, ranges })
+                    if ranges.iter().any(|(lo, hi)| *lo <= c && c <= *hi) != *negated =>
+                {
+                    reach[state + 1]
+                }
+                Some(Token::Star) if c != '/' => reach[state],
+                Some(Token::Deep) => reach[state],
+                Some(Token::DirsTail) if c == '/' => reach[state] | reach[state + 1],
+                Some(Token::DirsTail) => reach[state],
+                // Dirs consumes nothing: its tail is in the set already. None is the end.
+                _ => 0,
+            };
+        }
+        next
+    };
+    if name.is_ascii() {
+        for byte in name {
+            states = after(states, char::from(*byte));
+        }
+    } else {
+        for c in characters(name) {
+            states = after(states, c);
+        }
+    }
+    states
+}
+
 /// A set of states.
-#[derive(Debug, Clone)]
-pub(super) struct States(Vec<u64>);
+#[derive(Clone)]
+struct States(Vec<u64>);
 
 impl States {
-    /// Before any character.
-    fn start(tokens: &[Token]) -> Self {
-        let mut states = Self(vec![0; tokens.len() / 64 + 1]);
-        states.insert(0);
-        states.close(tokens);
-        states
-    }
-
-    /// No name can lead anywhere any more.
-    fn is_dead(&self) -> bool {
-        self.0.iter().all(|&word| word == 0)
-    }
-
     fn contains(&self, state: usize) -> bool {
         self.0[state / 64] >> (state % 64) & 1 != 0
     }
@@ -191,48 +240,49 @@ impl States {
             }
         }
     }
+}
 
-    /// Goes on over `name`.
-    fn step(&mut self, tokens: &[Token], name: &[u8]) {
-        if self.is_dead() {
-            return;
-        }
-        let mut next = Self(vec![0; self.0.len()]);
-        for c in characters(name) {
-            next.0.fill(0);
-            for word in 0..self.0.len() {
-                let mut bits = self.0[word];
-                while bits != 0 {
-                    let state = word * 64 + bits.trailing_zeros() as usize;
-                    bits &= bits - 1;
-                    match tokens.get(state) {
-                        Some(Token::Literal(literal)) if *literal == c => next.insert(state + 1),
-                        Some(Token::Any) if c != '/' => next.insert(state + 1),
-                        Some(Token::Class { negated, ranges })
-                            if ranges.iter().any(|(lo, hi)| *lo <= c && c <= *hi) != *negated =>
-                        {
+/// The states after `first` and then `second`.
+fn run(tokens: &[Token], first: &[u8], second: &[u8]) -> States {
+    let mut states = States(vec![0; tokens.len() / 64 + 1]);
+    let mut next = states.clone();
+    states.insert(0);
+    states.close(tokens);
+    for c in characters(first).chain(characters(second)) {
+        next.0.fill(0);
+        for word in 0..states.0.len() {
+            let mut bits = states.0[word];
+            while bits != 0 {
+                let state = word * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                match tokens.get(state) {
+                    Some(Token::Literal(literal)) if *literal == c => next.insert(state + 1),
+                    Some(Token::Any) if c != '/' => next.insert(state + 1),
+                    Some(Token::Class { negated, ranges })
+                        if ranges.iter().any(|(lo, hi)| *lo <= c && c <= *hi) != *negated =>
+                    {
+                        next.insert(state + 1);
+                    }
+                    Some(Token::Star) if c != '/' => next.insert(state),
+                    Some(Token::Deep) => next.insert(state),
+                    Some(Token::DirsTail) => {
+                        next.insert(state);
+                        if c == '/' {
                             next.insert(state + 1);
                         }
-                        Some(Token::Star) if c != '/' => next.insert(state),
-                        Some(Token::Deep) => next.insert(state),
-                        Some(Token::DirsTail) => {
-                            next.insert(state);
-                            if c == '/' {
-                                next.insert(state + 1);
-                            }
-                        }
-                        // Dirs consumes nothing: its tail is in the set already. None is the end.
-                        _ => {}
                     }
+                    // Dirs consumes nothing: its tail is in the set already. None is the end.
+                    _ => {}
                 }
             }
-            next.close(tokens);
-            std::mem::swap(self, &mut next);
-            if self.is_dead() {
-                break;
-            }
+        }
+        next.close(tokens);
+        std::mem::swap(&mut states, &mut next);
+        if states.0.iter().all(|&word| word == 0) {
+            break;
         }
     }
+    states
 }
 
 /// The characters of a name; each byte that is no UTF-8 counts as U+FFFD, as Go has it.

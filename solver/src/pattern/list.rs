@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use super::glob::States;
+use super::glob::Run;
 use super::{Glob, PatternError};
 
 /// The rules of an ignore file, or the `--exclude` patterns of a COPY.
@@ -22,21 +22,13 @@ struct Rule {
     negated: bool,
     /// Position in the list as given, in which empty patterns count too.
     position: usize,
-    /// Position among those whose states go from a directory to what is in it: what has to be run
-    /// over a whole path, and what may let something in again.
-    run: Option<usize>,
 }
 
-/// What a directory was told: hand it to [`PatternList`] with each of its children. It knows how far
-/// each rule has come in the directory's path, so that a child costs no more than its own name.
+/// What a directory was told: hand it to [`PatternList`] with each of its children.
 #[derive(Debug, Clone)]
 pub struct Matched {
     rules: Box<[bool]>,
     excluded: bool,
-    /// Of rules that have to be run over a path, in their order: after the directory's.
-    states: Box<[States]>,
-    /// Bytes of the directory's path.
-    length: usize,
 }
 
 impl Matched {
@@ -54,7 +46,6 @@ impl PatternList {
     /// The first pattern that is malformed.
     pub fn new<P: AsRef<str>>(patterns: impl IntoIterator<Item = P>) -> Result<Self, PatternError> {
         let mut rules = Vec::new();
-        let mut runs = 0..;
         for (position, pattern) in patterns.into_iter().enumerate() {
             let pattern = clean(pattern.as_ref().trim());
             let (negated, pattern) = match pattern.strip_prefix('!') {
@@ -63,13 +54,10 @@ impl PatternList {
                 None => (false, &*pattern),
             };
             if !pattern.is_empty() {
-                let glob = Glob::path(pattern)?;
-                let run = (negated || glob.is_run()).then(|| runs.next()).flatten();
                 rules.push(Rule {
-                    glob,
+                    glob: Glob::path(pattern)?,
                     negated,
                     position,
-                    run,
                 });
             }
         }
@@ -88,23 +76,25 @@ impl PatternList {
 
     /// Whether `path` itself is matched, its directories left aside.
     pub fn matches(&self, path: impl AsRef<[u8]>) -> bool {
-        self.judge(None, path.as_ref(), |_| {})
+        let path = path.as_ref();
+        self.judge(
+            None,
+            path,
+            |rule| self.rules[rule].glob.matches(path),
+            |_| {},
+        )
     }
 
     /// Whether `path`, or a directory that it is in, is matched.
     pub fn matches_or_parent(&self, path: impl AsRef<[u8]>) -> bool {
-        let path = path.as_ref();
-        let parent = self.parent(path);
-        self.judge(parent.as_ref(), path, |_| {})
+        self.judge_from_top(path.as_ref(), |_| {})
     }
 
     /// The positions of the rules that decided about `path` one after the other; the last one won.
     /// None: no rule matched.
     pub fn deciding(&self, path: impl AsRef<[u8]>) -> std::vec::IntoIter<usize> {
-        let path = path.as_ref();
-        let parent = self.parent(path);
         let mut positions = Vec::new();
-        self.judge(parent.as_ref(), path, |rule| {
+        self.judge_from_top(path.as_ref(), |rule| {
             positions.push(self.rules[rule].position);
         });
         positions.into_iter()
@@ -112,36 +102,28 @@ impl PatternList {
 
     /// What the root of a tree is told: it is never matched.
     pub fn root(&self) -> Matched {
-        let run = self.rules.iter().filter(|rule| rule.run.is_some());
         Matched {
             rules: vec![false; self.rules.len()].into(),
             excluded: false,
-            states: run.map(|rule| rule.glob.start()).collect(),
-            length: 0,
         }
     }
 
-    /// What the directory at `path` is told, which is in the one that was told `parent`.
+    /// What the directory at `path` is told, whose parent was told `parent`.
     pub fn enter(&self, parent: &Matched, path: impl AsRef<[u8]>) -> Matched {
         let path = path.as_ref();
-        let mut rules: Box<[bool]> = vec![false; self.rules.len()].into();
-        let excluded = self.judge(Some(parent), path, |rule| rules[rule] = true);
-        let rest = path.get(parent.length..).unwrap_or_default();
-        let run = self.rules.iter().filter(|rule| rule.run.is_some());
-        let states = run.zip(&parent.states);
-        Matched {
-            rules,
-            excluded,
-            states: states
-                .map(|(rule, states)| rule.glob.step(states.clone(), rest))
-                .collect(),
-            length: path.len(),
-        }
+        let mut told = self.root();
+        let matches = |rule: usize| self.rules[rule].glob.matches(path);
+        told.excluded = self.judge(Some(&parent.rules), path, matches, |rule| {
+            told.rules[rule] = true;
+        });
+        told
     }
 
     /// Whether `path` is matched, whose parent directory was told `parent`. Allocates nothing.
     pub fn matches_in(&self, parent: &Matched, path: impl AsRef<[u8]>) -> bool {
-        self.judge(Some(parent), path.as_ref(), |_| {})
+        let path = path.as_ref();
+        let matches = |rule: usize| self.rules[rule].glob.matches(path);
+        self.judge(Some(&parent.rules), path, matches, |_| {})
     }
 
     /// Whether a path below the matched directory `dir` may be let in again: others need no walk.
@@ -151,52 +133,44 @@ impl PatternList {
         negated.any(|rule| rule.glob.may_match_below(dir))
     }
 
-    /// The same of a directory in one that was told `parent`.
-    pub fn may_include_below_in(&self, parent: &Matched, dir: impl AsRef<[u8]>) -> bool {
-        let rest = dir.as_ref().get(parent.length..).unwrap_or_default();
-        let mut negated = self.rules.iter().filter(|rule| rule.negated);
-        negated.any(|rule| match rule.run {
-            Some(run) => {
-                let states = rule.glob.step(parent.states[run].clone(), rest);
-                rule.glob.accepts_below(&states)
-            }
-            None => true,
-        })
-    }
-
-    /// What the directory that holds `path` was told; none at the top.
-    fn parent(&self, path: &[u8]) -> Option<Matched> {
-        let mut told = None;
+    /// Judges the directories around `path`, the first one first, and then `path`. Each rule goes
+    /// over the path once, however deep it is.
+    fn judge_from_top(&self, path: &[u8], note: impl FnMut(usize)) -> bool {
+        let mut runs: Vec<Option<Run>> = Vec::new();
+        runs.resize_with(self.rules.len(), || None);
+        let mut above = vec![false; self.rules.len()];
+        let mut here = above.clone();
         for (at, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
-            let root;
-            let above = match &told {
-                Some(told) => told,
-                None => {
-                    root = self.root();
-                    &root
-                }
-            };
-            told = Some(self.enter(above, &path[..at]));
+            let dir = &path[..at];
+            here.fill(false);
+            let matches = |rule: usize| self.rules[rule].glob.matches_on(dir, &mut runs[rule]);
+            self.judge(Some(&above), dir, matches, |rule| here[rule] = true);
+            std::mem::swap(&mut above, &mut here);
         }
-        told
+        let matches = |rule: usize| match &mut runs[rule] {
+            // Of a rule that was not run over a directory nothing is to be saved.
+            None => self.rules[rule].glob.matches(path),
+            run => self.rules[rule].glob.matches_on(path, run),
+        };
+        self.judge(Some(&above), path, matches, note)
     }
 
-    fn judge(&self, parent: Option<&Matched>, path: &[u8], mut note: impl FnMut(usize)) -> bool {
+    /// Judges `path`, about which a rule is asked by `matches`, whose directory the rules of
+    /// `parent` matched.
+    fn judge(
+        &self,
+        parent: Option<&[bool]>,
+        path: &[u8],
+        mut matches: impl FnMut(usize) -> bool,
+        mut note: impl FnMut(usize),
+    ) -> bool {
         let mut excluded = false;
         if path.is_empty() || path == b"." {
             return excluded;
         }
-        let matches = |rule: &Rule| match (rule.run, parent) {
-            (Some(run), Some(told)) if rule.glob.is_run() => {
-                let rest = path.get(told.length..).unwrap_or_default();
-                let states = rule.glob.step(told.states[run].clone(), rest);
-                rule.glob.accepts(&states)
-            }
-            _ => rule.glob.matches(path),
-        };
         for (position, rule) in self.rules.iter().enumerate() {
-            let matched = parent.is_some_and(|told| told.rules[position])
-                || (rule.negated == excluded && matches(rule));
+            let matched = parent.is_some_and(|told| told[position])
+                || (rule.negated == excluded && matches(position));
             if matched {
                 excluded = !rule.negated;
                 note(position);
@@ -348,13 +322,9 @@ mod tests {
 
             let mut told = rules.root();
             for (at, _) in path.match_indices('/') {
-                let below = rules.may_include_below(&path[..at]);
-                for parent in [&told, &rules.root()] {
-                    prop_assert_eq!(rules.may_include_below_in(parent, &path[..at]), below);
-                }
                 told = rules.enter(&told, &path[..at]);
                 if told.excluded() && !expected {
-                    prop_assert!(below);
+                    prop_assert!(rules.may_include_below(&path[..at]));
                 }
             }
             prop_assert_eq!(rules.matches_in(&told, &path), expected);
