@@ -1,12 +1,32 @@
-//! What to try next when a file is not where it was looked for. Only reads names in directories.
+//! What to try next when a step failed: what is known of the error whatever the step was, and where a
+//! file might be that is not where it was looked for. Only reads names in directories.
 
 use std::path::{Component, Path, PathBuf};
 
 use cache::SelectError;
+use executor::container::ContainerError;
 use executor::ops::OpError;
 use frontend::suggest::nearest;
 use solver::op::CopySource;
 use solver::{Graph, Op, Vertex};
+
+/// What an error does not say, though it is known whatever the step was.
+pub fn known(error: &OpError) -> Option<&'static str> {
+    match error {
+        OpError::Exit {
+            out_of_memory: true,
+            ..
+        } => Some("the kernel killed a process of it: there was not enough memory"),
+        OpError::NotStarted {
+            cause: ContainerError::Resources { .. },
+            ..
+        } => Some(
+            "`rbuild doctor` says what can be limited here; without --resource and --cgroup-parent \
+             nothing is",
+        ),
+        _ => None,
+    }
+}
 
 /// What to try when a COPY or ADD found no file. `written` is the instruction, `context` gives a
 /// context by its name: how it is shown, and its directory if it is one.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use cache::explain::Explanation;
 use cache::records::Records;
 use cache::{Context, SelectError, Snapshot, Store, StoreError};
+use executor::container::ContainerError;
 use executor::container::spec::Resources;
 use executor::ops::{Executor, ExecutorOptions, OpError, SecretSource};
 use frontend::plan::MAIN_CONTEXT;
@@ -276,15 +277,6 @@ fn solve_failure(
         SolveError::Step { name, source, .. } => {
             let class = step_class(source);
             let mut failure = Failure::from_error(class, source);
-            if let OpError::Exit {
-                out_of_memory: true,
-                ..
-            } = source
-            {
-                failure.help = Some(
-                    "the kernel killed a process of it: there was not enough memory".to_owned(),
-                );
-            }
             let spanless = vertex
                 .and_then(|id| plan.graph.get(&id)?.meta.span)
                 .is_none();
@@ -310,7 +302,7 @@ fn solve_failure(
     failure
 }
 
-/// What to try next when a step failed of what it was given.
+/// What to try next when a step failed.
 fn step_help(
     error: &SolveError<OpError, StoreError>,
     plan: &BuildPlan,
@@ -320,6 +312,9 @@ fn step_help(
     let SolveError::Step { source, .. } = error else {
         return None;
     };
+    if let Some(help) = crate::hint::known(source) {
+        return Some(help.to_owned());
+    }
     let vertex = plan.graph.get(&error.vertex()?)?;
     let written = vertex.meta.span.and_then(|span| {
         let range: std::ops::Range<usize> = span.into();
@@ -352,6 +347,10 @@ pub fn step_class(error: &OpError) -> Class {
         | OpError::Layer(_)
         | OpError::NoLauncher { .. }
         | OpError::NoGit
+        | OpError::NotStarted {
+            cause: ContainerError::Resources { .. },
+            ..
+        }
         | OpError::Io { .. } => Class::System,
         OpError::Encode { .. } | OpError::NothingToRun | OpError::MissingInput { .. } => {
             Class::Ours

@@ -47,6 +47,24 @@ impl Cleared {
 }
 
 #[test]
+fn what_cannot_be_limited_is_not_built() {
+    if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        return eprintln!("SKIPPED: this machine has limits");
+    }
+    let Some(place) = Place::with_base() else {
+        return;
+    };
+    let dockerfile = format!("FROM {BASE}\nRUN true\n");
+    for limit in ["--resource=memory=64m", "-m64m", "--cgroup-parent=x"] {
+        let refused = place.build(&dockerfile, &[limit]);
+        refused
+            .fails(3, "not one tree of version 2")
+            .fails(3, "`rbuild doctor` says what can be limited here");
+    }
+    place.build(&dockerfile, &[]).ok();
+}
+
+#[test]
 fn limits_of_memory_kill() {
     let Some(place) = place() else { return };
     let state = "{{.State.OOMKilled}} {{.State.ExitCode}}";
