@@ -1,6 +1,5 @@
 //! Starting a monitor, and looking into the root of a container that has none.
 
-use crate::container::{own_group, spec::Resources};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};

@@ -247,6 +247,7 @@ fn route(scope: u8, kind: u8) -> [u8; 12] {
     fixed[7] = kind;
     fixed
 }
+
 /// The head of a message about an address of a link: `ifaddrmsg`, see rtnetlink(7).
 fn address_of(index: u32, prefix: u8) -> [u8; 8] {
     let mut fixed = [libc::AF_INET as u8, prefix, 0, 0, 0, 0, 0, 0];

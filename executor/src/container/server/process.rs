@@ -21,9 +21,9 @@ use crate::sys::process::raise_ambient;
 
 /// The largest passwd or group file that is read.
 pub(super) const USER_FILE: u64 = 1 << 20;
-/// PATH of a container that sets none.
 /// Where a system keeps its users.
 const PASSWD: &str = "/etc/passwd";
+/// PATH of a container that sets none.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// How much the program may do.
