@@ -43,27 +43,25 @@ impl Context {
     /// The paths with every link in them followed, as one list; empty if that is everything.
     fn patterns_of(&self, paths: &[String]) -> Result<PatternList, ContextError> {
         let mut found = BTreeSet::new();
+        // Taken from its end. A link is followed for the first path through it, and for no other: the
+        // reference does so in the order of the paths.
         let mut rest: Vec<String> = paths.to_vec();
+        rest.sort_unstable_by(|a, b| b.cmp(a));
         let mut left = MOST_LINKS;
         while let Some(path) = rest.pop() {
             let mut here = String::new();
             let mut names = path.split('/').filter(|name| !matches!(*name, "" | "."));
-            let names: &mut dyn Iterator<Item = &str> = &mut names;
             loop {
                 let Some(name) = names.next() else {
                     found.insert(here);
                     break;
                 };
-                let above = here.clone();
                 if name == ".." {
-                    here.truncate(above.rfind('/').unwrap_or(0));
+                    here.truncate(here.rfind('/').unwrap_or(0));
                     continue;
                 }
-                here = if above.is_empty() {
-                    name.to_owned()
-                } else {
-                    format!("{above}/{name}")
-                };
+                let above = here;
+                here = inside(&above, name);
                 let targets = self.links(&above, name)?;
                 if targets.is_empty() {
                     continue;
@@ -73,7 +71,8 @@ impl Context {
                     let behind = behind.join("/");
                     left = left.saturating_sub(targets.len());
                     if left > 0 {
-                        rest.extend(targets.iter().map(|target| format!("{target}/{behind}")));
+                        let targets = targets.iter().rev();
+                        rest.extend(targets.map(|target| format!("{target}/{behind}")));
                     }
                 }
                 break;
@@ -99,12 +98,7 @@ impl Context {
             })
         };
         if !Pattern::has_meta(name) {
-            let path = if dir.is_empty() {
-                name.to_owned()
-            } else {
-                format!("{dir}/{name}")
-            };
-            let found = self.at(path.as_bytes())?;
+            let found = self.at(inside(dir, name).as_bytes())?;
             return Ok(found.iter().filter_map(target).collect());
         }
         let (Some(listing), Ok(pattern)) = (self.find_dir(dir.as_bytes())?, Pattern::new(name))
@@ -119,4 +113,10 @@ impl Context {
         }
         Ok(targets)
     }
+}
+
+/// `name` in the directory `dir`.
+fn inside(dir: &str, name: &str) -> String {
+    let slash = if dir.is_empty() { "" } else { "/" };
+    format!("{dir}{slash}{name}")
 }

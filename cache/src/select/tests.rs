@@ -53,7 +53,8 @@ fn a_pattern_finds_what_the_build_asks_for() {
     std::fs::create_dir(&root).unwrap();
     sh(
         "mkdir -p d/e empty real; echo a > d/a.txt; echo b > d/e/b.txt; echo q > 'q?'; echo r > real/r; \
-        ln -s real link",
+        ln -s real link; ln -s /real absolute; ln -s d/../real around; ln -s loop loop; \
+        ln -s real far; ln -s d fan",
     )(&root);
     let open = |asked: &[&str]| {
         let options = ContextOptions {
@@ -80,6 +81,20 @@ fn a_pattern_finds_what_the_build_asks_for() {
         (&["q[?]"], "q[?]", Ok(vec![])),
         (&["q[?]", "q*"], "q[?]", Ok(vec!["q?:"])),
         (&["q\\?*"], "q\\?*", Ok(vec!["q?:"])),
+        (&["real/x"], "real/*", none("real")),
+        (&["d/../real/r"], "real/*", Ok(vec!["r:"])),
+        (&["absolute/r"], "real/*", Ok(vec!["r:"])),
+        (&["around/r"], "real/*", Ok(vec!["r:"])),
+        (&["l?nk/r"], "real/*", Ok(vec!["r:"])),
+        (&["none*/r", "loop/r"], "real/*", none("real")),
+        // a link is followed for the first path through it
+        (&["link/r", "link/x"], "real/*", Ok(vec!["r:"])),
+        (&["link/x", "link/r"], "real/*", Ok(vec!["r:"])),
+        (&["link/p", "link/r"], "real/*", none("real")),
+        // and a pattern is a path of its own
+        (&["fa?/r", "fan/a.txt"], "real/*", Ok(vec!["r:"])),
+        (&["fa?/r", "fan/a.txt"], "d/*", Ok(vec!["a.txt:"])),
+        (&["d/.."], "d/*.md", Ok(vec![])),
     ];
     for (asked, pattern, expected) in cases {
         let selector = Selector {
