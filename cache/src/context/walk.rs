@@ -9,6 +9,7 @@ use solver::ContentDigest;
 use super::listing::{Listing, Node, NodeKind};
 use super::{Context, ContextError};
 use crate::disk;
+use crate::layer::entry::{join_in, split};
 use crate::layer::{Entry, Kind};
 use crate::select::SelectError;
 use crate::select::tree::{Inode, Tree, Walk};
@@ -53,13 +54,11 @@ impl Walk for Walked {
     }
 
     fn path<'p>(&'p self, at: usize, buffer: &'p mut Vec<u8>) -> &'p [u8] {
-        buffer.clear();
-        if let Some((dir, listing, child)) = self.place(at) {
-            buffer.extend_from_slice(dir);
-            if !dir.is_empty() {
-                buffer.push(b'/');
+        match self.place(at) {
+            Some((dir, listing, child)) => {
+                join_in(buffer, dir, listing.name(&listing.children[child]));
             }
-            buffer.extend_from_slice(listing.name(&listing.children[child]));
+            None => buffer.clear(),
         }
         buffer
     }
@@ -90,7 +89,7 @@ impl Tree for Context {
         match root.0 {
             None => walked.found.push(TOP),
             Some((listing, child)) => {
-                let dir = crate::layer::entry::split(path).0.to_vec();
+                let dir = split(path).0.to_vec();
                 let is_dir = listing.children[child].kind == NodeKind::Dir;
                 walked.dirs.push((dir, listing));
                 walked.found.push(Place {
@@ -133,12 +132,7 @@ impl Tree for Context {
             }
             let (is_dir, excluded) = (node.kind == NodeKind::Dir, node.excluded);
             if is_dir {
-                inside.clear();
-                inside.extend_from_slice(path);
-                if !path.is_empty() {
-                    inside.push(b'/');
-                }
-                inside.extend_from_slice(listing.name(node));
+                join_in(&mut inside, path, listing.name(node));
                 if let Some(listing) = read.remove(&inside) {
                     stack.push((walked.enter(inside.clone(), listing), 0));
                 }

@@ -182,12 +182,18 @@ pub fn split(path: &[u8]) -> (&[u8], &[u8]) {
 /// `name` in the directory `dir`.
 pub fn join(dir: &[u8], name: &[u8]) -> Vec<u8> {
     let mut path = Vec::with_capacity(dir.len() + 1 + name.len());
+    join_in(&mut path, dir, name);
+    path
+}
+
+/// The same in a buffer, in the place of what is there.
+pub fn join_in(path: &mut Vec<u8>, dir: &[u8], name: &[u8]) {
+    path.clear();
     path.extend_from_slice(dir);
     if !dir.is_empty() && !name.is_empty() {
         path.push(b'/');
     }
     path.extend_from_slice(name);
-    path
 }
 
 /// Whether `path` is `dir` or something in it.
