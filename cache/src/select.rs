@@ -206,11 +206,11 @@ where
             return Err(tree.not_found(&shown(base.as_bytes())));
         }
         if literal && !is_there(tree, &selector.path)? {
-            return Err(tree.not_found(shown(selector.path.as_bytes()).as_str()));
+            return Err(tree.not_found(&shown(selector.path.as_bytes())));
         }
         lists.include = Some(list(if is_root { "" } else { pattern })?);
         for source in sources(tree, base, has_wildcard(base))? {
-            let mut root = Root::find(tree, &source, &source, &lists)?;
+            let mut root = Root::find(tree, &source, &lists)?;
             if root.is_dir {
                 root.name.clear();
             }
@@ -218,8 +218,7 @@ where
         }
     } else {
         for source in sources(tree, &selector.path, selector.pattern)? {
-            let path = shown(&source);
-            roots.push(Root::find(tree, &source, path.as_bytes(), &lists)?);
+            roots.push(Root::find(tree, &source, &lists)?);
         }
     }
     Ok(roots)

@@ -32,15 +32,10 @@ where
     SelectError: From<T::Error>,
 {
     /// Looks at one source: follows links, chooses, and reads what is not known.
-    pub fn find(
-        tree: &'t T,
-        source: &[u8],
-        named: &[u8],
-        lists: &Lists,
-    ) -> Result<Self, SelectError> {
+    pub fn find(tree: &'t T, source: &[u8], lists: &Lists) -> Result<Self, SelectError> {
         let (base, found) = resolve(tree, source, true)?;
         if found.is_none() {
-            return Err(tree.not_found(&shown(named)));
+            return Err(tree.not_found(&shown(source)));
         }
         let enter = |dir: &[u8]| {
             let dir = relative(dir, &base);
@@ -48,7 +43,7 @@ where
         };
         let walk = tree.walk(&base, &enter)?;
         let chosen = choose(&walk, &base, lists.include.as_ref(), &lists.exclude);
-        if named.is_empty() && (lists.include.is_some() || !lists.exclude.is_empty()) {
+        if source.is_empty() && (lists.include.is_some() || !lists.exclude.is_empty()) {
             must_lead(tree, &walk, &chosen)?;
         }
         tree.read(&walk, &chosen)?;
