@@ -11,8 +11,7 @@ use super::error::MonitorError;
 use super::life::Life;
 use super::protocol::{Opening, Reply};
 use crate::container::spec::{Mount, RootFs};
-use crate::container::wire;
-use crate::container::{LaunchOptions, Launcher};
+use crate::container::{LaunchOptions, Launcher, own_group, wire};
 
 /// How whoever starts a container hears it from its first byte.
 #[derive(Debug, Clone, Copy)]
@@ -41,9 +40,7 @@ pub fn start(
     joined: &[OwnedFd],
     attach: Option<Attach>,
 ) -> Result<Started, MonitorError> {
-    if life.spec.resources != Resources::default() {
-        own_group::step_aside();
-    }
+    own_group::step_aside(&life.spec.resources);
     let (ours, theirs) = UnixStream::pair().map_err(MonitorError::refused("a connection"))?;
     let program = PathBuf::from("/proc/self/exe");
     let mut process = Command::new(program)

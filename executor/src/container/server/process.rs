@@ -62,7 +62,7 @@ pub(super) fn identify(
     Ok((who, env))
 }
 
-/// The same with the home directory given, which is asked for only when it is needed.
+/// The environment, with the home directory given, which is asked for only when it is needed.
 pub(super) fn complete(
     process: &Process,
     secrets: &[String],

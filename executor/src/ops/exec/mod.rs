@@ -29,7 +29,7 @@ use self::ssh::Relay;
 use super::error::OpError;
 use super::{Executor, input};
 use crate::container::own_group;
-use crate::container::spec::{Network, Process, Resources, RootFs, Security};
+use crate::container::spec::{Network, Process, RootFs, Security};
 use crate::container::{Attachments, ContainerError, ContainerSpec, Exit, Launcher, Stdio, Stream};
 
 pub(super) use self::bind::ContextLayers;
@@ -188,9 +188,7 @@ fn contain(
 
 impl Executor {
     fn launcher(&self) -> Result<Arc<Launcher>, OpError> {
-        if self.options.resources != Resources::default() {
-            own_group::step_aside();
-        }
+        own_group::step_aside(&self.options.resources);
         let host_sources: Vec<PathBuf> = match &self.options.host_certs {
             Some(bundle) => vec![certs::source(bundle)?],
             None => Vec::new(),
