@@ -2,79 +2,18 @@
 //! says whom it waits for. A step that outlives its build keeps others away until it is gone.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::ExitStatus;
 use std::time::Instant;
 
+use crate::heard::{Build, send};
 use crate::kills::children;
 use crate::place::{PATIENCE, Place};
 use crate::still;
 
-/// A build whose words are read as they come.
-struct Build {
-    child: Child,
-    words: BufReader<ChildStderr>,
-    heard: String,
-}
-
-impl Build {
-    /// Builds the directory `name` of the place.
-    fn start(place: &Place, name: &str) -> Self {
-        let dir = place.path(name);
-        let mut child = place
-            .command(&["build", "--progress=plain", dir.to_str().unwrap()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let words = BufReader::new(child.stderr.take().unwrap());
-        Self {
-            child,
-            words,
-            heard: String::new(),
-        }
-    }
-
-    /// Reads on until a line holds `text`, which is the answer.
-    #[track_caller]
-    fn hear(&mut self, text: &str) -> String {
-        loop {
-            let mut line = String::new();
-            let read = self.words.read_line(&mut line).unwrap();
-            assert!(read > 0, "it ended without `{text}`:\n{}", self.heard);
-            self.heard.push_str(&line);
-            if line.contains(text) {
-                return line;
-            }
-        }
-    }
-
-    /// Reads on to the end; whether it succeeded.
-    fn end(&mut self) -> bool {
-        while self.words.read_line(&mut self.heard).unwrap() > 0 {}
-        self.child.wait().unwrap().success()
-    }
-
-    fn signal(&self, signal: &str) {
-        send(signal, self.child.id());
-    }
-}
-
-impl Drop for Build {
-    fn drop(&mut self) {
-        // One that has ended is what is wanted.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn send(signal: &str, pid: u32) {
-    let status = Command::new("kill")
-        .args(["-s", signal, &pid.to_string()])
-        .status()
-        .unwrap();
-    assert!(status.success());
+/// Builds the directory `name` of the place.
+fn start(place: &Place, name: &str) -> Build {
+    Build::start(place, &place.path(name), &[])
 }
 
 /// Two projects with one step in common, which goes on until the file `go` is in the directory that
@@ -118,10 +57,10 @@ fn length(file: &Path) -> u64 {
 #[test]
 fn a_waiter_names_the_owner_follows_its_log_and_says_when_it_is_stopped() {
     let Some(place) = place() else { return };
-    let mut winner = Build::start(&place, "one");
+    let mut winner = start(&place, "one");
     winner.hear(" begun");
     let mount = mount(&place);
-    let mut waiter = Build::start(&place, "two");
+    let mut waiter = start(&place, "two");
     let pid = winner.child.id();
     let line = waiter.hear("waits for");
     assert!(line.contains(&format!("rbuild {pid} (")), "{line}");
@@ -139,7 +78,8 @@ fn a_waiter_names_the_owner_follows_its_log_and_says_when_it_is_stopped() {
     let line = waiter.hear("waits for");
     assert!(!line.contains("stopped"), "{line}");
     fs::write(mount.join("go"), "").unwrap();
-    assert!(winner.end() && waiter.end(), "{}", waiter.heard);
+    let both = [winner.end(), waiter.end()];
+    assert!(both.iter().all(ExitStatus::success), "{}", waiter.heard);
     let ended = waiter.heard.lines().filter(|line| line.ends_with(" ended"));
     assert_eq!(ended.count(), 1, "{}", waiter.heard);
     assert!(!waiter.heard.contains("runs:"), "{}", waiter.heard);
@@ -149,7 +89,7 @@ fn a_waiter_names_the_owner_follows_its_log_and_says_when_it_is_stopped() {
 #[test]
 fn the_step_of_a_killed_build_keeps_the_next_one_away_until_it_is_gone() {
     let Some(place) = place() else { return };
-    let mut killed = Build::start(&place, "one");
+    let mut killed = start(&place, "one");
     killed.hear(" begun");
     let mount = mount(&place);
     // A launcher that is stopped cannot end the step, as one that does not come to it.
@@ -158,7 +98,7 @@ fn the_step_of_a_killed_build_keeps_the_next_one_away_until_it_is_gone() {
     send("STOP", launcher);
     killed.child.kill().unwrap();
     killed.child.wait().unwrap();
-    let mut next = Build::start(&place, "two");
+    let mut next = start(&place, "two");
     let line = next.hear("waits for");
     assert!(line.contains("which is ending"), "{line}");
     let alive = mount.join("alive");
@@ -171,6 +111,6 @@ fn the_step_of_a_killed_build_keeps_the_next_one_away_until_it_is_gone() {
     send("CONT", launcher);
     next.hear("runs:");
     fs::write(mount.join("go"), "").unwrap();
-    assert!(next.end(), "{}", next.heard);
+    assert!(next.end().success(), "{}", next.heard);
     still::nothing_runs(&place);
 }

@@ -19,6 +19,7 @@ mod files;
 mod fix;
 mod graph;
 mod guide;
+mod heard;
 mod identity;
 mod images;
 // the registers of a call are those of this machine

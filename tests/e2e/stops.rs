@@ -2,12 +2,11 @@
 //! on would go on for much longer than a busy machine takes to stop.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::place::{PATIENCE, Place};
+use crate::heard::Build;
+use crate::place::Place;
 use crate::still;
 
 /// Starts a build, sends it SIGINT `pause` after its standard error has said `mark`, and sees that
@@ -35,43 +34,22 @@ fn stops(place: &Place, what: &str, mark: &str, pause: Duration, more: &[&str]) 
 /// False when the build had ended before it was told to.
 #[track_caller]
 fn stops_once(place: &Place, what: &str, mark: &str, pause: Duration, more: &[&str]) -> bool {
-    let project = place.project();
-    let mut words = vec!["build", "--progress=plain"];
-    words.extend(more);
-    words.push(project.to_str().unwrap());
-    let mut child = place
-        .command(&words)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let mut said = Vec::new();
-    while !mark.is_empty() && !said.last().is_some_and(|line: &String| line.contains(mark)) {
-        match lines.next() {
-            Some(line) => said.push(line.unwrap()),
-            None => panic!("{what}: it never said {mark}: {said:?}"),
-        }
+    let mut build = Build::start(place, &place.project(), more);
+    if !mark.is_empty() {
+        build.hear(mark);
     }
     std::thread::sleep(pause);
-    let asked = Instant::now();
-    let kill = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
-    assert!(kill.unwrap().success());
-    let status = child.wait().unwrap();
-    let took = asked.elapsed();
-    said.extend(lines.map_while(Result::ok));
+    build.signal("INT");
+    let status = build.end();
     if status.success() {
         return false;
     }
-    assert!(took < PATIENCE, "{what}: it took {took:?}");
-    let errors = said.iter().filter(|line| line.starts_with("error")).count();
+    let said = &build.heard;
+    let errors = said.lines().filter(|line| line.starts_with("error"));
     // Before anything has begun there is nothing to put away, and the signal just ends it.
     if !(mark.is_empty() && status.signal() == Some(2)) {
-        assert_eq!(status.code(), Some(130), "{what}: {status} {said:?}");
-        assert_eq!(errors, 1, "{what}: {said:?}");
+        assert_eq!(status.code(), Some(130), "{what}: {status} {said}");
+        assert_eq!(errors.count(), 1, "{what}: {said}");
     }
     true
 }
