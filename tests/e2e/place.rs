@@ -170,17 +170,15 @@ impl Place {
     /// An empty place; none (and a loud line) when this machine cannot run containers.
     pub fn new() -> Option<Self> {
         let place = Self::anywhere();
-        let probe = place.rbuild(&["doctor", "--format=json"]).ok();
-        let can: serde_json::Value = serde_json::from_str(&probe.out).unwrap();
+        let can = doctor(&place);
         if can["containers"] == true {
             return Some(place);
         }
         assert!(
             std::env::var_os("RBUILD_CI").is_none(),
-            "CI must be able to run containers: {}",
-            probe.out
+            "CI must be able to run containers: {can}"
         );
-        eprintln!("SKIPPED: this machine cannot run containers: {}", probe.out);
+        eprintln!("SKIPPED: this machine cannot run containers: {can}");
         None
     }
 
@@ -198,9 +196,7 @@ impl Place {
     /// A place whose store has the base image and where containers have more than one user.
     pub fn with_users() -> Option<Self> {
         let place = Self::with_base()?;
-        let probe = place.rbuild(&["doctor", "--format=json"]).ok();
-        let can: serde_json::Value = serde_json::from_str(&probe.out).unwrap();
-        if can["tier"] == "single id" {
+        if doctor(&place)["tier"] == "single id" {
             eprintln!("SKIPPED: this user has one id");
             return None;
         }
