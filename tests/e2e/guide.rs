@@ -29,10 +29,15 @@ case "$*" in
 esac
 "#;
 
-/// Only the last word counts.
+/// Only the last word counts; for the others it tries as often as the guide says.
 const CURL: &str = r#"#!/bin/sh
 for url; do :; done
-until busybox wget -qO- "$url"; do :; done
+tries=60
+until busybox wget -qO- "$url"; do
+    tries=$((tries - 1))
+    [ $tries != 0 ] || exit 7
+    sleep 1
+done
 "#;
 
 /// A directory with the files of a minimal system.
