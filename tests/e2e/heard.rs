@@ -22,8 +22,12 @@ impl Build {
     pub fn start(place: &Place, dir: &Path, more: &[&str]) -> Self {
         let first = ["build", "--progress=plain"];
         let words = [&first, more, &[dir.to_str().unwrap()]].concat();
-        let mut child = place
-            .command(&words)
+        Self::of(place.command(&words))
+    }
+
+    /// Starts a command that builds.
+    pub fn of(mut command: Command) -> Self {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -56,6 +60,13 @@ impl Build {
                 None => panic!("it ended without `{text}`:\n{}", self.heard),
             }
         }
+    }
+
+    /// Listens to so many lines, fewer where it ends.
+    #[track_caller]
+    pub fn hear_lines(&mut self, count: u64) {
+        let begun = Instant::now();
+        let _ = (0..count).all(|_| self.next(begun).is_some());
     }
 
     /// Listens to the end.

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use crate::heard::Build;
 use crate::place::{Place, rounds, said};
 use crate::still;
 
@@ -138,16 +138,10 @@ pub fn emptied(place: &Place) -> BTreeSet<String> {
     still::files(place)
 }
 
-fn start(place: &Place, round: &str) -> Child {
+fn start(place: &Place, round: &str) -> Build {
     let words = words(place, round);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    place
-        .command(&words)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
+    Build::of(place.command(&words))
 }
 
 /// Children of a process.
@@ -181,16 +175,15 @@ fn builds_that_are_killed_leave_nothing_and_the_next_one_is_right() {
     builds_right(&place, "warm");
     let before = emptied(&place);
     let begun = Instant::now();
-    let timed = start(&place, "timed").wait_with_output().unwrap();
+    let mut timed = start(&place, "timed");
+    assert!(timed.end().success(), "{}", timed.heard);
     let whole = begun.elapsed().as_micros() as u64;
-    assert!(timed.status.success());
-    let lines = timed.stderr.iter().filter(|byte| **byte == b'\n').count() as u64;
-    assert!(lines > 10, "{}", String::from_utf8_lossy(&timed.stderr));
+    let lines = timed.heard.lines().count() as u64;
+    assert!(lines > 10, "{}", timed.heard);
     let mut caught = 0;
     let rounds = rounds(20, 200);
     for round in 0..rounds {
-        let mut child = start(&place, &round.to_string());
-        let mut words = BufReader::new(child.stderr.take().unwrap());
+        let mut build = start(&place, &round.to_string());
         // By the clock it may be any point, and on a busy machine one before or after everything;
         // right after a line of the first half it is in the middle, however busy that is.
         let when = if round % 2 == 0 {
@@ -199,27 +192,23 @@ fn builds_that_are_killed_leave_nothing_and_the_next_one_is_right() {
             format!("after {pause:?}")
         } else {
             let count = 1 + dice.below(lines / 2);
-            for _ in 0..count {
-                words.read_line(&mut String::new()).unwrap();
-            }
+            build.hear_lines(count);
             format!("after {count} lines")
         };
         // Every fourth time it is the launcher that dies: the build then ends by itself.
-        let launcher = children(child.id())
+        let launcher = children(build.child.id())
             .first()
             .and_then(|outer| children(*outer).first().copied());
         match launcher {
             Some(launcher) if round % 4 == 3 => kill(launcher),
-            _ => child.kill().unwrap(),
+            _ => build.child.kill().unwrap(),
         }
-        let mut rest = Vec::new();
-        words.read_to_end(&mut rest).unwrap();
-        let status = child.wait().unwrap();
+        let status = build.end();
         caught += usize::from(!status.success());
         assert!(
             status.code().is_none_or(|code| matches!(code, 0 | 1 | 3)),
             "round {round}, {when}: {status}: {}",
-            String::from_utf8_lossy(&rest)
+            build.heard
         );
         still::nothing_runs(&place);
         if round % 5 == 4 {

@@ -3,6 +3,7 @@
 use std::process::Stdio;
 use std::time::Instant;
 
+use crate::heard::Build;
 use crate::place::{PATIENCE, Place, said};
 
 #[test]
@@ -78,32 +79,10 @@ fn a_killed_build_leaves_nothing_running_and_the_next_one_succeeds() {
         &format!("FROM base:1\nRUN echo started && sleep {token}\n"),
     );
     for signal in ["KILL", "INT"] {
-        let project = place.project();
-        let mut child = place
-            .command(&[
-                "build",
-                "--progress=plain",
-                "-t",
-                "app",
-                project.to_str().unwrap(),
-            ])
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut build = Build::start(&place, &place.project(), &["-t", "app"]);
         wait_until("the step sleeps", || sleeps(&token));
-        let asked = Instant::now();
-        let status = std::process::Command::new("kill")
-            .args(["-s", signal, &child.id().to_string()])
-            .status()
-            .unwrap();
-        assert!(status.success());
-        let status = child.wait().unwrap();
-        assert!(
-            asked.elapsed() < PATIENCE,
-            "it took {:?} to stop",
-            asked.elapsed()
-        );
-        assert!(!status.success());
+        build.signal(signal);
+        assert!(!build.end().success(), "{}", build.heard);
         wait_until("its container is gone", || !sleeps(&token));
     }
     place.build("FROM base:1\nRUN echo started\n", &[]).ok();
