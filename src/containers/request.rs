@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use executor::container::SysctlNamespace;
 use image::config::Healthcheck;
 
 use super::document::{Config, Device, Document, Endpoint, HostConfig, LogConfig, LogSettings};
@@ -320,23 +321,14 @@ fn pairs(flag: &str, texts: &[String]) -> Result<BTreeMap<String, String>, Failu
         .collect()
 }
 
-/// Variables of the kernel's, of those that a container may have of its own.
+/// Variables of the kernel's, of those that `--sysctl` may set: the domain has a flag of its own.
 fn sysctls(texts: &[String]) -> Result<BTreeMap<String, String>, Failure> {
-    const ALLOWED: [&str; 8] = [
-        "kernel.msgmax",
-        "kernel.msgmnb",
-        "kernel.msgmni",
-        "kernel.sem",
-        "kernel.shmall",
-        "kernel.shmmax",
-        "kernel.shmmni",
-        "kernel.shm_rmid_forced",
-    ];
     for text in texts {
         let name = text.split_once('=').map_or("", |(name, _)| name);
-        let is_allowed =
-            ALLOWED.contains(&name) || name.starts_with("net.") || name.starts_with("fs.mqueue.");
-        if !is_allowed {
+        if !matches!(
+            SysctlNamespace::of(name),
+            Some(SysctlNamespace::Network | SysctlNamespace::Ipc)
+        ) {
             return Err(wrong(format!(
                 "invalid argument \"{text}\" for \"--sysctl\" flag: sysctl '{text}' is not whitelisted"
             )));

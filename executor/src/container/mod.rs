@@ -26,5 +26,5 @@ pub use error::{ContainerError, Errno};
 pub use exit::{Exit, Status, Stub, Usage};
 pub use launcher::{Attachments, LAUNCHER_ARGUMENT, LaunchOptions, Launcher, Stdio};
 pub use running::{Killer, Running, Stream};
-pub use server::launcher_main;
+pub use server::{SysctlNamespace, launcher_main};
 pub use spec::ContainerSpec;

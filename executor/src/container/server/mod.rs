@@ -19,6 +19,7 @@ mod target;
 mod tree;
 
 pub(crate) use serve::stubs;
+pub use sysctl::SysctlNamespace;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;

@@ -17,6 +17,30 @@ const IPC: [&str; 8] = [
     "kernel.shm_rmid_forced",
 ];
 
+/// The namespace that a parameter belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SysctlNamespace {
+    /// See network_namespaces(7).
+    Network,
+    /// See ipc_namespaces(7).
+    Ipc,
+    /// See uts_namespaces(7).
+    Uts,
+}
+
+impl SysctlNamespace {
+    /// That of the parameter `name`, such as `net.ipv4.ip_forward`; none of one of the machine's.
+    pub fn of(name: &str) -> Option<Self> {
+        if name.starts_with("net.") {
+            Some(Self::Network)
+        } else if IPC.contains(&name) || name.starts_with("fs.mqueue.") {
+            Some(Self::Ipc)
+        } else {
+            (name == "kernel.domainname").then_some(Self::Uts)
+        }
+    }
+}
+
 /// Sets the parameters of `spec`, in a process that is in the container's namespaces and has the
 /// launcher's root.
 pub(super) fn set(spec: &ContainerSpec) -> Result<(), ContainerError> {
@@ -44,30 +68,23 @@ pub(super) fn set(spec: &ContainerSpec) -> Result<(), ContainerError> {
 
 /// Whether `name` is a parameter of one of the container's own namespaces.
 fn check(name: &str, spec: &ContainerSpec) -> Result<(), ContainerError> {
-    let ipc = IPC.contains(&name) || name.starts_with("fs.mqueue.");
-    let (known, own, whose) = if name.starts_with("net.") {
-        (true, spec.network != Network::Host, "network")
-    } else if ipc {
-        (true, spec.namespaces.ipc != Namespace::Host, "ipc")
-    } else {
-        (
-            name == "kernel.domainname",
-            spec.namespaces.uts == Namespace::Own,
-            "uts",
-        )
+    let invalid = |why: String| Err(ContainerError::Invalid { why });
+    let (is_own, whose) = match SysctlNamespace::of(name) {
+        Some(SysctlNamespace::Network) => (spec.network != Network::Host, "network"),
+        Some(SysctlNamespace::Ipc) => (spec.namespaces.ipc != Namespace::Host, "ipc"),
+        Some(SysctlNamespace::Uts) => (spec.namespaces.uts == Namespace::Own, "uts"),
+        None => {
+            return invalid(format!(
+                "sysctl {name} is not in a separate kernel namespace"
+            ));
+        }
     };
-    if known && own {
+    if is_own {
         return Ok(());
     }
-    Err(ContainerError::Invalid {
-        why: if known {
-            format!(
-                "sysctl {name} would change the host: the container has no {whose} namespace of its own"
-            )
-        } else {
-            format!("sysctl {name} is not in a separate kernel namespace")
-        },
-    })
+    invalid(format!(
+        "sysctl {name} would change the host: the container has no {whose} namespace of its own"
+    ))
 }
 
 #[cfg(test)]
