@@ -120,7 +120,7 @@ pub fn mount(text: &str) -> Result<Wanted, Failure> {
     let mut source = String::new();
     let mut target = String::new();
     let mut memory = Memory::default();
-    let mut given_for: Vec<(MountKind, &str)> = Vec::new();
+    let mut given_for = Vec::new();
     for field in crate::cli::value::fields(text).map_err(&invalid)? {
         let (key, value) = field;
         let flag = || match value.as_str() {
@@ -154,7 +154,7 @@ pub fn mount(text: &str) -> Result<Wanted, Failure> {
             // A hint to file systems of other machines.
             "consistency" => {}
             "bind-propagation" => {
-                given_for.push((MountKind::Bind, "bind"));
+                given_for.push(MountKind::Bind);
                 match value.as_str() {
                     "shared" | "rshared" | "slave" | "rslave" | "private" | "rprivate" => {
                         wanted.point.propagation = value;
@@ -163,19 +163,19 @@ pub fn mount(text: &str) -> Result<Wanted, Failure> {
                 }
             }
             "volume-nocopy" => {
-                given_for.push((MountKind::Volume, "volume"));
+                given_for.push(MountKind::Volume);
                 wanted.no_copy = flag()?;
             }
             "volume-label" => {
-                given_for.push((MountKind::Volume, "volume"));
+                given_for.push(MountKind::Volume);
                 wanted.labels.extend([pair()]);
             }
             "volume-opt" => {
-                given_for.push((MountKind::Volume, "volume"));
+                given_for.push(MountKind::Volume);
                 wanted.options.extend([pair()]);
             }
             "volume-driver" => {
-                given_for.push((MountKind::Volume, "volume"));
+                given_for.push(MountKind::Volume);
                 if value != "local" {
                     return Err(wrong(format!(
                         "error looking up volume plugin {value}: plugin \"{value}\" not found"
@@ -183,12 +183,12 @@ pub fn mount(text: &str) -> Result<Wanted, Failure> {
                 }
             }
             "tmpfs-size" => {
-                given_for.push((MountKind::Tmpfs, "tmpfs"));
+                given_for.push(MountKind::Tmpfs);
                 memory.size = size(&value)
                     .map_err(|_| invalid(format!("invalid value for {key}: {value}")))?;
             }
             "tmpfs-mode" => {
-                given_for.push((MountKind::Tmpfs, "tmpfs"));
+                given_for.push(MountKind::Tmpfs);
                 memory.mode = Some(
                     u32::from_str_radix(&value, 8)
                         .map_err(|_| invalid(format!("invalid value for {key}: {value}")))?,
@@ -210,9 +210,10 @@ pub fn mount(text: &str) -> Result<Wanted, Failure> {
         return Err(invalid("target is required".to_owned()));
     }
     let own = wanted.point.kind;
-    if let Some((_, family)) = given_for.iter().find(|(kind, _)| *kind != own) {
+    if let Some(other) = given_for.into_iter().find(|kind| *kind != own) {
         return Err(invalid(format!(
-            "cannot mix '{family}-*' options with mount type '{}'",
+            "cannot mix '{}-*' options with mount type '{}'",
+            other.name(),
             own.name()
         )));
     }
