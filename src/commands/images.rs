@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use cache::images::UsedBy;
 use cache::{Store, StoredImage};
 use image::{Digest, ImageRef};
+use solver::pattern::Pattern;
 
 use crate::cli::images::{HistoryArgs, ImagesArgs, RmiArgs, TagArgs};
 use crate::columns::{Columns, Row, custom, ellipsis, size};
@@ -130,6 +131,7 @@ fn id(digest: &Digest, whole: bool) -> String {
 }
 
 /// Which images are listed.
+#[derive(Default)]
 struct Filters {
     names: Vec<String>,
     dangling: Option<bool>,
@@ -142,10 +144,7 @@ impl Filters {
     fn new(store: &Store, args: &ImagesArgs) -> Result<Self, Failure> {
         let mut filters = Self {
             names: Vec::from_iter(args.name.clone()),
-            dangling: None,
-            labels: Vec::new(),
-            before: None,
-            since: None,
+            ..Self::default()
         };
         for filter in &args.filters {
             let value = filter.value.as_str();
@@ -202,48 +201,10 @@ impl Filters {
             || self.names.iter().any(|pattern| {
                 let pattern = pattern.strip_prefix("docker.io/").unwrap_or(pattern);
                 let pattern = pattern.strip_prefix("library/").unwrap_or(pattern);
-                fits(pattern.as_bytes(), repository.as_bytes())
-                    || fits(pattern.as_bytes(), whole.as_bytes())
+                // What is no pattern fits nothing.
+                Pattern::new(pattern)
+                    .is_ok_and(|fits| fits.matches(repository) || fits.matches(&whole))
             })
-    }
-}
-
-/// As Go's path.Match: `*` and `?` stand for anything but `/`, `[a-c]` and `[^a-c]` for a letter, and
-/// after `\\` one stands for itself.
-fn fits(pattern: &[u8], text: &[u8]) -> bool {
-    match (pattern.split_first(), text.split_first()) {
-        (None, None) => true,
-        (Some((b'\\', [letter, rest @ ..])), Some((byte, text))) => {
-            letter == byte && fits(rest, text)
-        }
-        (Some((b'[', class)), Some((byte, text))) => {
-            let (negated, class) = match class.strip_prefix(b"^") {
-                Some(class) => (true, class),
-                None => (false, class),
-            };
-            // A class that nothing closes fits nothing.
-            let Some(end) = class.iter().skip(1).position(|byte| *byte == b']') else {
-                return false;
-            };
-            let (class, rest) = (&class[..=end], &class[end + 2..]);
-            in_class(class, *byte) != negated && *byte != b'/' && fits(rest, text)
-        }
-        (Some((b'*', rest)), _) => {
-            let most = text.iter().position(|byte| *byte == b'/');
-            (0..=most.unwrap_or(text.len())).any(|at| fits(rest, &text[at..]))
-        }
-        (Some((b'?', rest)), Some((byte, text))) => *byte != b'/' && fits(rest, text),
-        (Some((a, rest)), Some((b, text))) => a == b && fits(rest, text),
-        _ => false,
-    }
-}
-
-/// Whether a letter is in a class such as `a-cx`.
-fn in_class(class: &[u8], byte: u8) -> bool {
-    match class {
-        [first, b'-', last, rest @ ..] => (*first..=*last).contains(&byte) || in_class(rest, byte),
-        [letter, rest @ ..] => *letter == byte || in_class(rest, byte),
-        [] => false,
     }
 }
 
@@ -436,20 +397,23 @@ mod tests {
 
     #[test]
     fn patterns_fit_short_names() {
-        for (pattern, text, fit) in [
+        for (pattern, repository, fit) in [
             ("app", "app", true),
             ("a*", "app", true),
             ("*", "example.org/app", false),
             ("*/*", "example.org/app", true),
-            ("a?p:*", "app:1.2", true),
-            ("a?p:*", "app", false),
-            ("", "", true),
+            ("a?p:1*", "app", true),
+            ("a?p:2*", "app", false),
+            ("docker.io/library/[a-c]pp", "app", true),
+            ("[^a-c]pp", "app", false),
+            ("\\app", "app", true),
+            ("[app", "app", false),
         ] {
-            assert_eq!(
-                fits(pattern.as_bytes(), text.as_bytes()),
-                fit,
-                "{pattern} {text}"
-            );
+            let filters = Filters {
+                names: vec![pattern.to_owned()],
+                ..Filters::default()
+            };
+            assert_eq!(filters.name(repository, "1.2"), fit, "{pattern}");
         }
     }
 }
