@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use cache::{Store, StoredContainer};
+use executor::container::obstacle;
 
 use crate::cli::container::StatsArgs;
-use crate::columns::Columns;
-use crate::columns::binary_size;
-use crate::containers::find;
-use crate::containers::usage::{Reading, read};
+use crate::columns::{Columns, binary_size};
+use crate::containers::usage::{Reading, memory_of_machine, read};
+use crate::containers::{find, limits};
 use crate::home::{Home, store_failure};
 use crate::report::Failure;
 
@@ -51,8 +51,15 @@ pub fn run(args: &StatsArgs, home: &Home) -> anyhow::Result<u8> {
     }
 }
 
-/// A container, how it was called, and what it uses; none of one that does not run.
-type Look = (String, StoredContainer, Option<Reading>, Instant);
+/// A container that was looked at.
+struct Look {
+    /// How it was called.
+    text: String,
+    row: StoredContainer,
+    /// What it uses, and how much memory it may; none of one that does not run.
+    used: Option<(Reading, u64)>,
+    at: Instant,
+}
 
 fn look(
     store: &Store,
@@ -69,31 +76,49 @@ fn look(
     };
     let mut looks = Vec::new();
     for (text, row) in all {
-        let reading = match find::control(store, &row)? {
+        let used = match find::control(store, &row)? {
             // One that ends meanwhile does not run.
-            Some(mut control) => control.processes().ok().map(|pids| read(&pids)),
+            Some(mut control) => match control.processes() {
+                Ok(pids) => Some((read(&pids), memory_limit(store, &row)?)),
+                Err(_) => None,
+            },
             None => None,
         };
-        if reading.is_some() || args.all || !named.is_empty() {
-            looks.push((text, row, reading, Instant::now()));
+        if used.is_some() || args.all || !named.is_empty() {
+            looks.push(Look {
+                text,
+                row,
+                used,
+                at: Instant::now(),
+            });
         }
     }
     Ok(looks)
 }
 
+/// Bytes of memory that a container may use: its limit where one holds, else all that there is.
+fn memory_limit(store: &Store, row: &StoredContainer) -> Result<u64, Failure> {
+    let resources = limits::resources(&find::document(store, row)?.host_config);
+    let all = memory_of_machine();
+    Ok(match resources.memory {
+        Some(limit) if obstacle(&resources).is_none() => limit.min(all),
+        _ => all,
+    })
+}
+
 fn show(args: &StatsArgs, before: &[Look], now: &[Look]) -> Result<(), Failure> {
-    let machine = crate::containers::usage::memory_of_machine();
     let rows: Vec<Vec<String>> = now
         .iter()
-        .map(|(text, row, reading, at)| {
-            let earlier = before.iter().find(|look| look.1.id == row.id);
+        .map(|look| {
+            let (text, row) = (&look.text, &look.row);
+            let earlier = before.iter().find(|look| look.row.id == row.id);
             let id = if args.no_trunc {
                 row.id.clone()
             } else {
                 row.short_id().to_owned()
             };
             let share = |part: f64| format!("{part:.2}%");
-            let Some(reading) = reading else {
+            let Some((reading, limit)) = &look.used else {
                 let pair = || "0B / 0B".to_owned();
                 return vec![
                     pair(),
@@ -108,9 +133,9 @@ fn show(args: &StatsArgs, before: &[Look], now: &[Look]) -> Result<(), Failure> 
                 ];
             };
             let busy = earlier
-                .and_then(|(_, _, earlier, since)| {
-                    let passed = at.duration_since(*since).as_secs_f64();
-                    let used = reading.cpu_seconds - earlier.as_ref()?.cpu_seconds;
+                .and_then(|earlier| {
+                    let passed = look.at.duration_since(earlier.at).as_secs_f64();
+                    let used = reading.cpu_seconds - earlier.used.as_ref()?.0.cpu_seconds;
                     (passed > 0.0).then(|| 100.0 * used.max(0.0) / passed)
                 })
                 .unwrap_or_default();
@@ -124,8 +149,8 @@ fn show(args: &StatsArgs, before: &[Look], now: &[Look]) -> Result<(), Failure> 
                 share(busy),
                 text.clone(),
                 id,
-                share(100.0 * reading.memory as f64 / machine.max(1) as f64),
-                format!("{} / {}", binary_size(reading.memory), binary_size(machine)),
+                share(100.0 * reading.memory as f64 / (*limit).max(1) as f64),
+                format!("{} / {}", binary_size(reading.memory), binary_size(*limit)),
                 row.name.clone(),
                 format!(
                     "{} / {}",
