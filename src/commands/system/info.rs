@@ -68,7 +68,6 @@ fn document(store: &Store, report: &Report, warnings: &[String]) -> Result<Json,
         "DriverStatus": [
             ["Backing Filesystem", file_system(store.root())],
             ["Supports d_type", yes(says_types(store.root()))],
-            ["Native Overlay Diff", "true"],
             ["userxattr", yes(is_rootless)],
         ],
         "LoggingDriver": "json-file",
