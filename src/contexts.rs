@@ -1,6 +1,7 @@
-//! The directories that a build reads, opened with what its plan asks of them. Reads no file itself.
+//! The contexts that a build reads: where the files of each are, and its directories, opened with what
+//! the plan asks of them. Reads no file but those that say what is left out.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,12 +11,44 @@ use frontend::plan::MAIN_CONTEXT;
 use solver::Op;
 use solver::op::{CopySource, MountKind};
 
+use crate::project::fetch::Tree;
 use crate::project::{Files, Filter, Project, ignore_of};
 use crate::report::{Class, Failure};
 use crate::request::Request;
 
+/// Where the files of a context are.
+pub enum Origin<'a> {
+    /// In a directory.
+    Directory(&'a Path),
+    /// In an archive of this machine.
+    Archive(&'a Path),
+    /// In the store.
+    Tree(&'a Tree),
+}
+
+impl<'a> Origin<'a> {
+    /// That of a context by its name: what `--build-context` names comes before the main context.
+    pub fn of(name: &str, project: &'a Project, request: &'a Request) -> Self {
+        if let Some(file) = request.archives.get(name) {
+            return Self::Archive(file);
+        }
+        match (request.directories.get(name), &project.files) {
+            (Some(dir), _) | (None, Files::Directory(dir)) => Self::Directory(dir),
+            (None, Files::Tree(tree)) => Self::Tree(tree),
+        }
+    }
+
+    /// For people.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Directory(path) | Self::Archive(path) => path.display().to_string(),
+            Self::Tree(tree) => tree.shown.clone(),
+        }
+    }
+}
+
 /// The names of all contexts that the plan reads.
-pub fn names(plan: &BuildPlan) -> HashSet<&str> {
+pub fn names(plan: &BuildPlan) -> BTreeSet<&str> {
     let vertices = plan.graph.iter();
     vertices
         .filter_map(|(_, vertex)| match &vertex.op {
@@ -33,13 +66,13 @@ pub fn open(
     plan: &BuildPlan,
 ) -> Result<HashMap<String, Arc<Context>>, Failure> {
     let open = |name: &str| {
-        if request.archives.contains_key(name) {
+        let Origin::Directory(dir) = Origin::of(name, project, request) else {
             return Ok(None);
-        }
-        let (dir, rules): (&Path, _) = match (request.directories.get(name), &project.files) {
-            (Some(dir), _) => (dir, ignore_of(dir)?),
-            (None, Files::Directory(dir)) => (dir, project.ignore.clone()),
-            (None, Files::Tree(_)) => return Ok(None),
+        };
+        let rules = if request.directories.contains_key(name) {
+            ignore_of(dir)?
+        } else {
+            project.ignore.clone()
         };
         let options = ContextOptions {
             name: name.to_owned(),

@@ -10,6 +10,8 @@ use frontend::suggest::nearest;
 use solver::op::CopySource;
 use solver::{Graph, Op, Vertex};
 
+use crate::contexts::Origin;
+
 /// What an error does not say, though it is known whatever the step was.
 pub fn known(error: &OpError) -> Option<&'static str> {
     match error {
@@ -29,13 +31,13 @@ pub fn known(error: &OpError) -> Option<&'static str> {
 }
 
 /// What to try when a COPY or ADD found no file. `written` is the instruction, `context` gives a
-/// context by its name: how it is shown, and its directory if it is one.
-pub fn not_found(
+/// context by its name.
+pub fn not_found<'a>(
     error: &OpError,
     vertex: &Vertex,
     graph: &Graph,
     written: &str,
-    context: impl Fn(&str) -> (String, Option<PathBuf>),
+    context: impl Fn(&str) -> Origin<'a>,
 ) -> Option<String> {
     let OpError::Select(SelectError::NotFound { path }) = error else {
         return None;
@@ -45,7 +47,8 @@ pub fn not_found(
         let stage = &from.meta.stage;
         return (!stage.is_empty()).then(|| format!("it was looked for in the stage `{stage}`"));
     };
-    let (shown, dir) = context(&named.name);
+    let origin = context(&named.name);
+    let shown = origin.shown();
     if written
         .split_whitespace()
         .any(|word| word.starts_with("../"))
@@ -54,7 +57,10 @@ pub fn not_found(
             "`..` does not lead out of the context {shown}: give one that holds the file, and the Dockerfile with -f"
         ));
     }
-    let meant = dir.and_then(|dir| similar(&dir, Path::new(path)));
+    let meant = match origin {
+        Origin::Directory(dir) => similar(dir, Path::new(path)),
+        Origin::Archive(_) | Origin::Tree(_) => None,
+    };
     Some(match meant {
         Some(meant) => format!(
             "it was looked for in the context {shown}; did you mean {}?",

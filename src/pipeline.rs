@@ -12,15 +12,14 @@ use cache::{Context, SelectError, Snapshot, Store, StoreError};
 use executor::container::ContainerError;
 use executor::container::spec::Resources;
 use executor::ops::{Executor, ExecutorOptions, OpError, SecretSource};
-use frontend::plan::MAIN_CONTEXT;
 use frontend::{BuildPlan, Dockerfile};
 use solver::schedule::{Options, Solution, SolveError, solve};
 use solver::{CacheKey, Cancel, EventSink, Op, VertexId};
 
-use crate::contexts;
+use crate::contexts::{self, Origin};
 use crate::images::Dated;
 use crate::progress::{Kind, Progress};
-use crate::project::{Files, Project, fetch};
+use crate::project::{Project, fetch};
 use crate::report::{Class, Failure, Source};
 use crate::request::Request;
 
@@ -105,14 +104,11 @@ pub fn build(project: &Project, request: &Request, tools: &Tools<'_>) -> Result<
             .note("note: RUN steps share the host's network (--network=none isolates them)");
     }
 
-    let contexts = contexts::open(project, request, tools.store, &plan)?;
-    let trees = trees(project, request, tools, &plan)?;
-    let executor = new_executor(request, tools, contexts.clone(), trees.by_name.clone());
+    let ready = Ready::new(project, request, tools, &plan)?;
     let steps = plan.graph.iter().map(|(_, vertex)| vertex);
     let records = Records::new(tools.store, project.identity())
         .in_build(tools.build)
         .with_steps(steps);
-    let targets: Vec<VertexId> = plan.targets.iter().map(|target| target.root).collect();
     let options = Options {
         jobs: tools.jobs.map_or(Options::default().jobs, usize::from),
         sandbox: tools.sandbox.clone(),
@@ -120,14 +116,14 @@ pub fn build(project: &Project, request: &Request, tools: &Tools<'_>) -> Result<
     };
     let solved = solve(
         &plan.graph,
-        &targets,
-        &executor,
+        &roots(&plan),
+        &ready.executor,
         &records,
         &options,
         tools.cancel,
         tools.events,
     );
-    for context in contexts.values() {
+    for context in ready.contexts.values() {
         // What was learned of the files is worth keeping after a failure too; that it could not be
         // kept costs time in the next build and nothing else.
         let _ = context.save();
@@ -199,48 +195,50 @@ fn uses_host_network(plan: &BuildPlan) -> bool {
         .any(|(_, vertex)| matches!(&vertex.op, Op::Exec(exec) if exec.network == Default))
 }
 
-/// Contexts that are trees of the store, by name: the main one, and archives that the plan reads,
-/// which stay as long as the executor that unpacked them.
-struct Trees {
-    by_name: HashMap<String, Snapshot>,
+/// The results that are asked for.
+fn roots(plan: &BuildPlan) -> Vec<VertexId> {
+    plan.targets.iter().map(|target| target.root).collect()
+}
+
+/// What runs a plan's steps, and the files that they read.
+struct Ready {
+    executor: Executor,
+    /// Contexts that are directories.
+    contexts: HashMap<String, Arc<Context>>,
+    /// Unpacked the archives, which stay as long as it does.
     _keeper: Option<Executor>,
 }
 
-fn trees(
-    project: &Project,
-    request: &Request,
-    tools: &Tools<'_>,
-    plan: &BuildPlan,
-) -> Result<Trees, Failure> {
-    let mut by_name = HashMap::new();
-    if let Files::Tree(tree) = &project.files
-        && !request.directories.contains_key(MAIN_CONTEXT)
-    {
-        by_name.insert(MAIN_CONTEXT.to_owned(), tree.snapshot.clone());
-    }
-    let names = contexts::names(plan);
-    let mut archives = request
-        .archives
-        .iter()
-        .filter(|(name, _)| names.contains(name.as_str()))
-        .peekable();
-    let keeper = archives.peek().is_some().then(|| {
-        fetching(
-            tools.store,
-            request.secrets.clone(),
-            request.ssh_agents.clone(),
-        )
-    });
-    if let Some(executor) = &keeper {
-        for (name, file) in archives {
-            let snapshot = fetch::unpacked(executor, file, tools.cancel)?;
-            by_name.insert(name.clone(), snapshot);
+impl Ready {
+    fn new(
+        project: &Project,
+        request: &Request,
+        tools: &Tools<'_>,
+        plan: &BuildPlan,
+    ) -> Result<Self, Failure> {
+        let contexts = contexts::open(project, request, tools.store, plan)?;
+        let mut trees = HashMap::new();
+        let mut keeper = None;
+        for name in contexts::names(plan) {
+            let snapshot = match Origin::of(name, project, request) {
+                Origin::Directory(_) => continue,
+                Origin::Tree(tree) => tree.snapshot.clone(),
+                Origin::Archive(file) => {
+                    let executor = keeper.get_or_insert_with(|| {
+                        let (secrets, agents) = (&request.secrets, &request.ssh_agents);
+                        fetching(tools.store, secrets.clone(), agents.clone())
+                    });
+                    fetch::unpacked(executor, file, tools.cancel)?
+                }
+            };
+            trees.insert(name.to_owned(), snapshot);
         }
+        Ok(Self {
+            executor: new_executor(request, tools, contexts.clone(), trees),
+            contexts,
+            _keeper: keeper,
+        })
     }
-    Ok(Trees {
-        by_name,
-        _keeper: keeper,
-    })
 }
 
 /// What people are told of a file that cannot be built.
@@ -320,23 +318,12 @@ fn step_help(
         let range: std::ops::Range<usize> = span.into();
         project.source.text.get(range)
     });
-    let directory = |name: &str| {
-        if let Some(file) = request.archives.get(name) {
-            return (file.display().to_string(), None);
-        }
-        match (request.directories.get(name), &project.files) {
-            (Some(dir), _) | (None, Files::Directory(dir)) => {
-                (dir.display().to_string(), Some(dir.clone()))
-            }
-            (None, Files::Tree(tree)) => (tree.shown.clone(), None),
-        }
-    };
     crate::hint::not_found(
         source,
         vertex,
         &plan.graph,
         written.unwrap_or_default(),
-        directory,
+        |name| Origin::of(name, project, request),
     )
 }
 

@@ -3,11 +3,13 @@
 use std::io::{IsTerminal, stdout};
 
 use executor::container::spec::Resources;
+use frontend::plan::MAIN_CONTEXT;
 use solver::Event;
 
 use crate::cli::build::Progress as Mode;
 use crate::cli::graph::{GraphArgs, GraphFormat};
 use crate::cli::plan::PlanArgs;
+use crate::contexts::Origin;
 use crate::graph::{Look, Picture, dot, json, svg, text};
 use crate::home::Home;
 use crate::images::Images;
@@ -39,7 +41,8 @@ pub fn run(args: &GraphArgs, home: &Home) -> anyhow::Result<u8> {
             reason.title
         ));
     }
-    let picture = Picture::of(&foretold, &project);
+    let context = Origin::of(MAIN_CONTEXT, &project, &request).shown();
+    let picture = Picture::of(&foretold, &context);
     let drawn = match args.format {
         GraphFormat::Text => text::draw(&picture, &look_of_stdout()),
         GraphFormat::Dot => dot::draw(&picture),

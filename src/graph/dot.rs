@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Picture, Verdict};
+use super::Picture;
 
 /// The picture in graphviz' language. What is copied or mounted has a broken line.
 pub fn draw(picture: &Picture) -> String {
@@ -14,12 +14,7 @@ pub fn draw(picture: &Picture) -> String {
         let _ = writeln!(text, "    label = {}", quoted(&group.name));
         for &index in &group.steps {
             let step = &picture.steps[index];
-            let mut label = step.name.clone();
-            if step.verdict != Verdict::None {
-                label.push('\n');
-                label.push_str(&step.verdict.text());
-            }
-            let (label, colour) = (quoted(&label), colour(&step.verdict));
+            let (label, colour) = (quoted(&step.label()), step.verdict.colour());
             let _ = writeln!(
                 text,
                 "    n{index} [label = {label}, fillcolor = \"{colour}\"]"
@@ -45,18 +40,6 @@ pub fn draw(picture: &Picture) -> String {
     }
     text.push_str("}\n");
     text
-}
-
-/// The background of a step.
-pub(super) const fn colour(verdict: &Verdict) -> &'static str {
-    match verdict {
-        Verdict::None => "#ffffff",
-        Verdict::Cached => "#d7f0d7",
-        Verdict::Runs(_) => "#ffe0b0",
-        Verdict::Unknown(_) => "#e4e4f4",
-        Verdict::Fails(_) => "#f8c8c8",
-        Verdict::Skipped => "#eeeeee",
-    }
 }
 
 /// A text of the language: quotes and backslashes stand for themselves.

@@ -11,13 +11,13 @@ pub mod svg;
 mod tests;
 pub mod text;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
+use frontend::plan::MAIN_CONTEXT;
 use solver::schedule::Prospect;
 use solver::{Op, Vertex, VertexId};
 
 use crate::pipeline::Foretold;
-use crate::project::{Files, Project};
 
 /// What everything is called that belongs to no stage.
 const SOURCES: &str = "sources";
@@ -87,7 +87,29 @@ pub enum Verdict {
     Skipped,
 }
 
+impl Step {
+    /// Its name, and below it what would become of it.
+    fn label(&self) -> String {
+        match self.verdict {
+            Verdict::None => self.name.clone(),
+            _ => format!("{}\n{}", self.name, self.verdict.text()),
+        }
+    }
+}
+
 impl Verdict {
+    /// The background of a step's box.
+    const fn colour(&self) -> &'static str {
+        match self {
+            Self::None => "#ffffff",
+            Self::Cached => "#d7f0d7",
+            Self::Runs(_) => "#ffe0b0",
+            Self::Unknown(_) => "#e4e4f4",
+            Self::Fails(_) => "#f8c8c8",
+            Self::Skipped => "#eeeeee",
+        }
+    }
+
     /// The word for programs; none where nothing is known.
     pub const fn word(&self) -> Option<&'static str> {
         match self {
@@ -131,16 +153,16 @@ pub struct Look {
 }
 
 impl Picture {
-    /// What there is to see of a plan.
-    pub fn of(foretold: &Foretold, project: &Project) -> Self {
+    /// What there is to see of a plan; `context` is where the files of the main context are.
+    pub fn of(foretold: &Foretold, context: &str) -> Self {
         let graph = &foretold.plan.graph;
         let shown = |vertex: &Vertex| !matches!(vertex.op, Op::Scratch | Op::Merge);
         let mut steps: Vec<Step> = Vec::new();
-        let mut groups: BTreeMap<(usize, String), Vec<usize>> = BTreeMap::new();
-        let mut edges = Vec::new();
+        let mut groups: Vec<Group> = Vec::new();
+        let mut numbers: HashMap<String, usize> = HashMap::new();
+        let mut edges: Vec<Edge> = Vec::new();
         // What stands for a vertex that is left out.
         let mut parts: HashMap<VertexId, Vec<usize>> = HashMap::new();
-        let mut order: Vec<String> = Vec::new();
         for (id, vertex) in graph.iter() {
             let inputs = vertex.inputs.iter().enumerate();
             let inputs = inputs.flat_map(|(position, input)| {
@@ -153,30 +175,30 @@ impl Picture {
                 continue;
             }
             let index = steps.len();
+            let others = edges.len();
             for (is_root, from) in inputs {
                 let edge = Edge {
                     from,
                     to: index,
                     is_root,
                 };
-                if !edges.contains(&edge) {
+                if !edges[others..].contains(&edge) {
                     edges.push(edge);
                 }
             }
-            let (group, name) = place(vertex, project);
+            let (group, name) = place(vertex, context);
             let group = group.unwrap_or_else(|| match vertex.meta.stage.as_str() {
                 "" => SOURCES.to_owned(),
                 stage => stage_name(stage),
             });
-            let number = match order.iter().position(|known| *known == group) {
-                Some(number) => number + 1,
-                None if group == SOURCES => 0,
-                None => {
-                    order.push(group.clone());
-                    order.len()
-                }
-            };
-            groups.entry((number, group)).or_default().push(index);
+            let number = *numbers.entry(group).or_insert_with_key(|name| {
+                groups.push(Group {
+                    name: name.clone(),
+                    steps: Vec::new(),
+                });
+                groups.len() - 1
+            });
+            groups[number].steps.push(index);
             steps.push(Step {
                 vertex: id,
                 name,
@@ -191,16 +213,25 @@ impl Picture {
                 .last()
                 .map(|&step| (step, target.platform.to_string()))
         });
+        groups.sort_by_key(|group| group.name != SOURCES);
         Self {
             targets: targets.collect(),
-            groups: groups
-                .into_iter()
-                .map(|((_, name), steps)| Group { name, steps })
-                .collect(),
+            groups,
             steps,
             edges,
             is_foretold: foretold.reason.is_none(),
         }
+    }
+
+    /// The group of each step.
+    fn groups_of_steps(&self) -> Vec<usize> {
+        let mut groups = vec![0; self.steps.len()];
+        for (number, group) in self.groups.iter().enumerate() {
+            for &step in &group.steps {
+                groups[step] = number;
+            }
+        }
+        groups
     }
 
     /// How many would run, are cached, and are not known, in words.
@@ -226,17 +257,16 @@ impl Picture {
 }
 
 /// The group that a step's name says it is in, and the rest of its name.
-fn place(vertex: &Vertex, project: &Project) -> (Option<String>, String) {
+fn place(vertex: &Vertex, context: &str) -> (Option<String>, String) {
     let name = plain(&vertex.meta.name);
     match &vertex.op {
-        Op::Context(context) if context.name == frontend::plan::MAIN_CONTEXT => {
-            let shown = match &project.files {
-                Files::Directory(dir) => dir.display().to_string(),
-                Files::Tree(tree) => tree.shown.clone(),
+        Op::Context(op) => {
+            let shown = match op.name.as_str() {
+                MAIN_CONTEXT => context,
+                name => name,
             };
             return (None, plain(&format!("context {shown}")));
         }
-        Op::Context(context) => return (None, plain(&format!("context {}", context.name))),
         // Its own name is that of the ADD that asked for it first.
         Op::Http(_) | Op::Git(_) => return (None, source_name(&vertex.op)),
         _ => {}

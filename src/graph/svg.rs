@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Picture, Verdict, dot, short};
+use super::{Picture, short};
 
 /// Size of a step's box.
 const BOX: (usize, usize) = (330, 40);
@@ -51,24 +51,19 @@ pub fn draw(picture: &Picture) -> String {
         body.push_str(&line(corners[edge.from], corners[edge.to], edge.is_root));
     }
     for (step, &(x, y)) in picture.steps.iter().zip(&corners) {
-        let verdict = step.verdict.text();
-        let mut title = step.name.clone();
-        if step.verdict != Verdict::None {
-            title = format!("{title}\n{verdict}");
-        }
         let _ = writeln!(
             body,
             "<g><title>{}</title><rect x=\"{x}\" y=\"{y}\" width=\"{}\" height=\"{}\" rx=\"4\" fill=\"{}\" stroke=\"#444\"/><text x=\"{}\" y=\"{}\">{}</text><text x=\"{}\" y=\"{}\" fill=\"#444\">{}</text></g>",
-            escaped(&title),
+            escaped(&step.label()),
             BOX.0,
             BOX.1,
-            dot::colour(&step.verdict),
+            step.verdict.colour(),
             x + 8,
             y + 17,
             escaped(&short(&step.name, FIT)),
             x + 8,
             y + 32,
-            escaped(&short(&verdict, FIT)),
+            escaped(&short(&step.verdict.text(), FIT)),
         );
     }
     let summary = escaped(&picture.summary());
@@ -81,12 +76,7 @@ pub fn draw(picture: &Picture) -> String {
 
 /// Groups by how many others lie below them; one that reads nothing is at the left.
 fn columns(picture: &Picture) -> Vec<Vec<usize>> {
-    let mut groups = vec![0; picture.steps.len()];
-    for (number, group) in picture.groups.iter().enumerate() {
-        for &step in &group.steps {
-            groups[step] = number;
-        }
-    }
+    let groups = picture.groups_of_steps();
     let mut depths = vec![0; picture.groups.len()];
     // Stages read in a circle only if they share steps: as many rounds as groups are enough.
     for _ in 0..picture.groups.len() {

@@ -1,6 +1,7 @@
 //! A picture for terminals and files: stages one below the other, and lines at their left from what is
 //! copied, mounted or built on to who does so. Without colours it says the same.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 
 use super::{Look, Picture, Verdict, short};
@@ -80,14 +81,9 @@ pub fn draw(picture: &Picture, look: &Look) -> String {
     text
 }
 
-/// Pairs of steps of which the second reads the first: those of two groups.
+/// Pairs of steps of which the second reads the first, sorted: those of two groups.
 fn crossing(picture: &Picture) -> Vec<(usize, usize)> {
-    let mut groups = vec![0; picture.steps.len()];
-    for (number, group) in picture.groups.iter().enumerate() {
-        for &step in &group.steps {
-            groups[step] = number;
-        }
-    }
+    let groups = picture.groups_of_steps();
     let edges = picture.edges.iter();
     let mut pairs: Vec<_> = edges
         .filter(|edge| groups[edge.from] != groups[edge.to])
@@ -107,11 +103,12 @@ fn rows(picture: &Picture, crossing: &[(usize, usize)]) -> Vec<Row> {
         text,
         verdict: None,
     };
+    let read: HashSet<usize> = crossing.iter().map(|&(from, _)| from).collect();
+    let readers: HashSet<usize> = crossing.iter().map(|&(_, to)| to).collect();
     for group in &picture.groups {
         rows.push(frame('┌', format!("─ {}", group.name)));
         for &step in &group.steps {
-            let reads = crossing.iter().any(|&(_, to)| to == step);
-            let is_read = crossing.iter().any(|&(from, _)| from == step);
+            let (reads, is_read) = (readers.contains(&step), read.contains(&step));
             rows.push(Row {
                 from: (is_read && !reads).then_some(step),
                 to: reads.then_some(step),
@@ -136,14 +133,19 @@ fn rows(picture: &Picture, crossing: &[(usize, usize)]) -> Vec<Row> {
 fn lanes(rows: &[Row], crossing: &[(usize, usize)]) -> (Vec<Lane>, Vec<(usize, usize)>) {
     let mut lanes: Vec<Lane> = Vec::new();
     let mut named = Vec::new();
-    let row_of = |find: &dyn Fn(&Row) -> bool| rows.iter().position(find);
+    let numbered = rows.iter().enumerate();
+    let row_of: HashMap<usize, usize> = numbered
+        .filter_map(|(number, row)| Some((row.to?, number)))
+        .collect();
     for (start, row) in rows.iter().enumerate() {
         let Some(step) = row.from else { continue };
-        let users = crossing.iter().filter(|(from, _)| *from == step);
+        let from = crossing.partition_point(|(from, _)| *from < step);
+        let users = crossing[from..].iter();
+        let users = users.take_while(|(from, _)| *from == step);
         // A group may be drawn before one that it reads; a line goes down only.
         let ends: Vec<usize> = users
             .clone()
-            .filter_map(|&(_, user)| row_of(&|row| row.to == Some(user)))
+            .filter_map(|(_, user)| row_of.get(user).copied())
             .filter(|&end| end > start)
             .collect();
         let last = ends.iter().max().copied().unwrap_or(start);

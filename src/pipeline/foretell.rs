@@ -14,8 +14,7 @@ use solver::op::ImageOrigin;
 use solver::schedule::{Options, Prospect, forecast};
 use solver::{Op, VertexId};
 
-use super::{Tools, new_executor, parse, plan_failure, solve_failure, trees};
-use crate::contexts;
+use super::{Ready, Tools, new_executor, parse, plan_failure, roots, solve_failure};
 use crate::images::Dated;
 use crate::project::Project;
 use crate::report::{Class, Failure};
@@ -77,22 +76,19 @@ fn look(
     tools: &Tools<'_>,
     plan: &BuildPlan,
 ) -> Result<HashMap<VertexId, Prospect>, Failure> {
-    let contexts = contexts::open(project, request, tools.store, plan)?;
-    let trees = trees(project, request, tools, plan)?;
-    let executor = new_executor(request, tools, contexts, trees.by_name.clone());
+    let ready = Ready::new(project, request, tools, plan)?;
     let steps = plan.graph.iter().map(|(_, vertex)| vertex);
     let records = Records::new(tools.store, project.identity())
         .only_looking()
         .with_steps(steps);
-    let targets: Vec<VertexId> = plan.targets.iter().map(|target| target.root).collect();
     let options = Options {
         sandbox: tools.sandbox.clone(),
         ..Options::default()
     };
     let forecasts = forecast(
         &plan.graph,
-        &targets,
-        &executor,
+        &roots(plan),
+        &ready.executor,
         &records,
         &options,
         tools.cancel,
