@@ -15,6 +15,7 @@ use rustix::fs::OFlags;
 use solver::pattern::PatternList;
 
 use crate::report::{Class, Failure, Source};
+use place::Place;
 
 pub mod fetch;
 mod files;
@@ -43,6 +44,16 @@ pub enum Files {
 }
 
 impl Project {
+    /// The project, if nothing of it has to be brought: else a [`Fetcher`](fetch::Fetcher) does that.
+    pub fn local(place: &Place, file: Option<&Path>) -> Result<Option<Self>, Failure> {
+        match place {
+            Place::Directory(dir) if file.and_then(url_of).is_none() => {
+                Self::load(dir, file).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// Reads the Dockerfile and the ignore file; the context's other files are not touched.
     pub fn load(context: &Path, file: Option<&Path>) -> Result<Self, Failure> {
         match std::fs::metadata(context) {
@@ -111,11 +122,6 @@ impl Project {
             ignore,
             ignore_source,
         })
-    }
-
-    /// Whether a Dockerfile has to be downloaded.
-    pub fn is_behind_url(file: Option<&Path>) -> bool {
-        file.and_then(url_of).is_some()
     }
 
     /// Whether a Dockerfile can be read only once: standard input, a pipe. Its reader must not be

@@ -40,8 +40,7 @@ pub fn run(args: &BuildArgs, home: &Home) -> anyhow::Result<u8> {
         Home::enter()?;
     }
     let mut request = Request::new(&args.plan)?;
-    let place = Place::of(&args.plan.context, &request.plan.build_args)?;
-    request.plan.main_source = place.source().cloned();
+    let place = Place::main(&args.plan.context, &mut request.plan)?;
     if place.directory().is_none() {
         // Standard input must not be read before, nor anything be fetched twice.
         Home::enter()?;
@@ -166,10 +165,8 @@ fn open(
     home: &Home,
 ) -> Result<(Project, Option<(Store, Progress)>), Failure> {
     let file = args.plan.file.as_deref();
-    if let Some(dir) = place.directory()
-        && !Project::is_behind_url(file)
-    {
-        return Ok((Project::load(dir, file)?, None));
+    if let Some(project) = Project::local(place, file)? {
+        return Ok((project, None));
     }
     let store = home.enter_and_open()?;
     let cancel = crate::stop::on_signal();

@@ -28,8 +28,7 @@ pub fn run(args: &CheckArgs, home: &Home) -> anyhow::Result<u8> {
         Home::enter()?;
     }
     let mut request = request::of_check(args)?;
-    let place = Place::of(&args.context, &request.build_args)?;
-    request.main_source = place.source().cloned();
+    let place = Place::main(&args.context, &mut request)?;
     let project = open(&place, args, home)?;
     project.describe(&mut request);
     request.own_rules = true;
@@ -42,10 +41,8 @@ pub fn run(args: &CheckArgs, home: &Home) -> anyhow::Result<u8> {
 /// The project; what is no directory comes into the store.
 fn open(place: &Place, args: &CheckArgs, home: &Home) -> Result<Project, Failure> {
     let file = args.file.as_deref();
-    if let Some(dir) = place.directory()
-        && !Project::is_behind_url(file)
-    {
-        return Project::load(dir, file);
+    if let Some(project) = Project::local(place, file)? {
+        return Ok(project);
     }
     let store = home.enter_and_open()?;
     let cancel = crate::stop::on_signal();

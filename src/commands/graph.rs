@@ -28,8 +28,7 @@ pub fn run(args: &GraphArgs, home: &Home) -> anyhow::Result<u8> {
         Home::enter()?;
     }
     let mut request = Request::new(plan)?;
-    let place = Place::of(&plan.context, &request.plan.build_args)?;
-    request.plan.main_source = place.source().cloned();
+    let place = Place::main(&plan.context, &mut request.plan)?;
     if place.directory().is_none() {
         Home::enter()?;
     }
@@ -61,9 +60,8 @@ fn look(
     progress: &Progress,
 ) -> Result<(Project, Foretold), Failure> {
     let file = args.file.as_deref();
-    let directory = place.directory().filter(|_| !Project::is_behind_url(file));
     // What is wrong with the files is said before anything that is wrong with the machine.
-    let local = directory.map(|dir| Project::load(dir, file)).transpose()?;
+    let local = Project::local(place, file)?;
     let store = home.enter_and_open();
     let cancel = crate::stop::on_signal();
     let (store, project) = match (store, local) {

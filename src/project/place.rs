@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use frontend::plan::{Checkout, remote_context};
+use frontend::plan::{Checkout, PlanRequest, remote_context};
 use solver::Op;
 
 use crate::report::{Class, Failure};
@@ -26,6 +26,15 @@ pub enum Place {
 }
 
 impl Place {
+    /// Reads the words for the main context of a request, which then knows what fetches it.
+    pub fn main(text: &str, request: &mut PlanRequest) -> Result<Self, Failure> {
+        let place = Self::of(text, &request.build_args)?;
+        if let Self::Remote(op, _) = &place {
+            request.main_source = Some(Op::clone(op));
+        }
+        Ok(place)
+    }
+
     /// Reads the words. A directory is meant before anything else, as docker has it. Of the
     /// arguments, `build_args` say how a repository is checked out.
     pub fn of(text: &str, build_args: &[(String, String)]) -> Result<Self, Failure> {
@@ -76,14 +85,6 @@ impl Place {
         match self {
             Self::Directory(dir) => Some(dir),
             Self::Archive(_) | Self::Stdin | Self::Remote(..) => None,
-        }
-    }
-
-    /// What fetches it, if anything does.
-    pub fn source(&self) -> Option<&Op> {
-        match self {
-            Self::Remote(op, _) => Some(op),
-            Self::Directory(_) | Self::Archive(_) | Self::Stdin => None,
         }
     }
 }
