@@ -250,8 +250,7 @@ fn archives_stay_below_their_destination() {
     let Some(place) = Place::with_base() else {
         return;
     };
-    let outside = place.path("outside");
-    fs::create_dir(&outside).unwrap();
+    let outside = place.directory("outside");
     let out = outside.to_str().unwrap();
     let up = format!("../../../../../../../../../..{out}");
     let cases: &[(&str, &[Member<'_>])] = &[

@@ -204,20 +204,8 @@ fn a_dockerfile_can_come_from_standard_input() {
         return;
     };
     std::fs::create_dir(place.project()).unwrap();
-    let mut child = place
-        .command(&[
-            "build",
-            "-t",
-            "app",
-            "-f",
-            "-",
-            place.project().to_str().unwrap(),
-        ])
-        .stdin(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let text = b"FROM base:1\nRUN echo piped > /x\n";
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), text).unwrap();
-    assert!(child.wait().unwrap().success());
+    let project = place.project();
+    let command = place.command(&["build", "-t", "app", "-f", "-", project.to_str().unwrap()]);
+    crate::place::fed(command, b"FROM base:1\nRUN echo piped > /x\n").ok();
     assert_eq!(place.sh("cat /x"), "piped\n");
 }

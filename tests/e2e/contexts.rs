@@ -1,28 +1,21 @@
 //! Contexts that are no directory: standard input, archives, repositories, URLs.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::loopback::serve;
-use crate::place::{Place, Said, said};
+use crate::place::{Place, Said, has_program};
 
 const DOCKERFILE: &str = "FROM base:1\nCOPY . /src/\nRUN cat /src/word > /out\n";
 
 /// Runs rbuild with these bytes on standard input.
 fn fed(place: &Place, arguments: &[&str], bytes: &[u8]) -> Said {
-    let mut child = place
-        .command(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // Who is refused before reading misses the rest.
-    let _ = child.stdin.take().unwrap().write_all(bytes);
-    said(child.wait_with_output().unwrap())
+    crate::place::fed(place.command(arguments), bytes)
 }
+
+/// Programs that compress archives, and none.
+const PACKERS: [Option<&str>; 5] = [None, Some("gzip"), Some("xz"), Some("zstd"), Some("bzip2")];
 
 /// The project as an archive, packed by the program `with` if one is given.
 fn packed(place: &Place, with: Option<&str>) -> Vec<u8> {
@@ -85,17 +78,11 @@ fn an_archive_on_standard_input_is_a_context() {
     let Some(place) = Place::with_base() else {
         return;
     };
-    for (round, with) in [None, Some("gzip"), Some("xz"), Some("zstd"), Some("bzip2")]
-        .into_iter()
-        .enumerate()
-    {
-        if let Some(program) = with
-            && Command::new(program).arg("--version").output().is_err()
-        {
-            eprintln!("SKIPPED: there is no {program}");
+    for with in PACKERS {
+        if !with.is_none_or(has_program) {
             continue;
         }
-        let word = format!("round {round}");
+        let word = format!("by {with:?}");
         written(&place, &word);
         let archive = packed(&place, with);
         let first = fed(&place, &["--progress=plain", "-t", "app", "-"], &archive).ok();
@@ -104,6 +91,7 @@ fn an_archive_on_standard_input_is_a_context() {
         let again = fed(&place, &["--progress=plain", "-t", "app", "-"], &archive).ok();
         assert_eq!(again.ran(), Vec::<&str>::new(), "{}", again.err);
     }
+    written(&place, "last");
     let archive = packed(&place, None);
     fed(
         &place,
@@ -121,7 +109,7 @@ fn an_archive_on_standard_input_is_a_context() {
     .unwrap();
     let file = outside.to_str().unwrap();
     fed(&place, &["-t", "app", "-f", file, "-"], &archive).ok();
-    assert_eq!(place.sh("cat /out"), "round 4");
+    assert_eq!(place.sh("cat /out"), "last");
     fed(&place, &["-f", "none", "-"], &archive).fails(2, "cannot read the Dockerfile none");
     fed(&place, &["-"], b"\x1f\x8b\x08\0\0\0\0\0\0\x03\0\0\0\0").fails(2, "");
 }
@@ -131,8 +119,7 @@ fn a_hostile_archive_stays_in_its_tree() {
     let Some(place) = Place::with_base() else {
         return;
     };
-    let dir = place.path("hostile");
-    fs::create_dir(&dir).unwrap();
+    let dir = place.directory("hostile");
     std::os::unix::fs::symlink("/etc/hostname", dir.join("Dockerfile")).unwrap();
     fs::write(dir.join("x"), "x").unwrap();
     let tar = |arguments: &[&str]| {
@@ -207,15 +194,13 @@ fn repository(place: &Place, served: &Path) -> PathBuf {
 
 #[test]
 fn a_repository_is_a_context() {
-    if Command::new("git").arg("--version").output().is_err() {
-        eprintln!("SKIPPED: there is no git");
+    if !has_program("git") {
         return;
     }
     let Some(place) = Place::with_base() else {
         return;
     };
-    let served = place.path("served");
-    fs::create_dir(&served).unwrap();
+    let served = place.directory("served");
     repository(&place, &served);
     let address = serve(served);
     let url = format!("http://{address}/repo.git");
@@ -267,8 +252,7 @@ fn a_url_is_a_context() {
     let Some(place) = Place::with_base() else {
         return;
     };
-    let served = place.path("served");
-    fs::create_dir(&served).unwrap();
+    let served = place.directory("served");
     written(&place, "served");
     fs::write(served.join("c.tgz"), packed(&place, Some("gzip"))).unwrap();
     fs::write(served.join("plain"), "FROM base:1\nCOPY context /out\n").unwrap();
@@ -353,8 +337,7 @@ fn a_dockerfile_behind_a_url_is_one_for_every_context() {
     let Some(place) = Place::with_base() else {
         return;
     };
-    let served = place.path("served");
-    fs::create_dir(&served).unwrap();
+    let served = place.directory("served");
     written(&place, "mine");
     place.write("hidden", "x");
     place.write(".dockerignore", "hidden\n");
@@ -390,17 +373,11 @@ fn an_archive_is_a_context_by_its_name() {
     let Some(place) = Place::with_base() else {
         return;
     };
-    for (round, with) in [None, Some("gzip"), Some("xz"), Some("zstd")]
-        .into_iter()
-        .enumerate()
-    {
-        if let Some(program) = with
-            && Command::new(program).arg("--version").output().is_err()
-        {
-            eprintln!("SKIPPED: there is no {program}");
+    for with in PACKERS {
+        if !with.is_none_or(has_program) {
             continue;
         }
-        let word = format!("round {round}");
+        let word = format!("by {with:?}");
         written(&place, &word);
         let file = place.path("context.archive");
         fs::write(&file, packed(&place, with)).unwrap();
@@ -445,7 +422,7 @@ fn images_and_layouts_replace_stages_images_and_sources() {
     let Some(place) = Place::with_base() else {
         return;
     };
-    let layout = place.path("layout");
+    let layout = place.directory("layout");
     place.write("word", "from a layout\n");
     let out = format!("type=oci,dest={}", place.path("made.tar").display());
     place
@@ -454,7 +431,6 @@ fn images_and_layouts_replace_stages_images_and_sources() {
             &["-t", "made:v1", "-o", &out],
         )
         .ok();
-    fs::create_dir(&layout).unwrap();
     let unpacked = Command::new("tar")
         .arg("-xf")
         .arg(place.path("made.tar"))
@@ -512,15 +488,13 @@ fn images_and_layouts_replace_stages_images_and_sources() {
 
 #[test]
 fn a_repository_has_the_time_of_its_commit() {
-    if Command::new("git").arg("--version").output().is_err() {
-        eprintln!("SKIPPED: there is no git");
+    if !has_program("git") {
         return;
     }
     let Some(place) = Place::with_base() else {
         return;
     };
-    let served = place.path("served");
-    fs::create_dir(&served).unwrap();
+    let served = place.directory("served");
     let bare = repository(&place, &served);
     let asked = Command::new("git")
         .args(["log", "-1", "--format=%ct", "main"])

@@ -1,10 +1,8 @@
 //! `rbuild check --fix`: what becomes of the file, and what is said.
 
-use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::process::Stdio;
 
-use crate::place::{Place, Said, said};
+use crate::place::{Place, Said, fed, said};
 
 const OLD: &str = "# escape=`\r\nfrom scratch AS Base\r\n# why\r\nENV A b c\r\nRUN <<E\r\nenv x y\r\nE\r\nRUN a `\r\n\r\n  # in it\r\n\tb\r\nWORKDIR x\r\n";
 const NEW: &str = "# escape=`\r\nFROM scratch AS base\r\n# why\r\nENV A=\"b c\"\r\nRUN <<E\r\nenv x y\r\nE\r\nRUN a `\r\n  # in it\r\n\tb\r\nWORKDIR x\r\n";
@@ -82,18 +80,9 @@ fn standard_input_is_written_to_standard_output() {
     let place = Place::anywhere();
     std::fs::create_dir_all(place.project()).unwrap();
     let through = |arguments: &[&str], text: &str| {
-        let mut child = place
-            .command(arguments)
-            .current_dir(place.project())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        stdin.write_all(text.as_bytes()).unwrap();
-        drop(stdin);
-        said(child.wait_with_output().unwrap())
+        let mut command = place.command(arguments);
+        command.current_dir(place.project());
+        fed(command, text.as_bytes())
     };
     let fix = ["check", "--fix", "-f", "-", "."];
     let fixed = through(&fix, OLD);

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::place::{Place, said};
+use crate::place::{Place, fed};
 
 const DOCKERFILE: &str = "\
 FROM base:1 AS tools
@@ -152,14 +151,21 @@ fn a_graph_takes_the_options_of_a_build() {
     let other = verdicts(&place, &["--build-arg", "LEVEL=9"]);
     let changed: Vec<&String> = other.values().filter(|why| why.contains("LEVEL")).collect();
     assert_eq!(changed, ["runs: ARG LEVEL changed: 1 → 9"], "{other:?}");
-    fs::create_dir(place.path("more")).unwrap();
-    fs::write(place.path("more/tool"), "mine\n").unwrap();
-    let context = format!("tools={}", place.path("more").display());
+    let more = place.directory("more");
+    fs::write(more.join("tool"), "mine\n").unwrap();
+    let context = format!("tools={}", more.display());
     let replaced = verdicts(&place, &["--build-context", &context]);
     assert_eq!(
         replaced["[context tools] FROM tools"],
         "runs: never built before"
     );
+    let context = format!("context={}", more.display());
+    let project = place.project();
+    let project = project.to_str().unwrap();
+    let drawn = place.rbuild(&["graph", "--build-context", &context, project]);
+    let drawn = drawn.ok().out;
+    let shown = format!("context {}", more.display());
+    assert!(drawn.contains(&shown), "{drawn}");
     let two = json(
         &place,
         &["--platform=linux/amd64,linux/arm64", "--target=tools"],
@@ -218,15 +224,7 @@ fn what_cannot_be_planned_is_said_as_a_build_says_it() {
     place.write("Dockerfile", "FROM scratch\nCOPY missing /\n");
     let drawn = place.rbuild(&["graph", project.to_str().unwrap()]).ok();
     assert!(drawn.out.contains("would fail: "), "{}", drawn.out);
-    let mut command = place.command(&["graph", "-f", "-", project.to_str().unwrap()]);
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    std::io::Write::write_all(&mut stdin, b"FROM scratch AS x\nWORKDIR /from/stdin\n").unwrap();
-    drop(stdin);
-    let drawn = said(child.wait_with_output().unwrap()).ok();
+    let command = place.command(&["graph", "-f", "-", project.to_str().unwrap()]);
+    let drawn = fed(command, b"FROM scratch AS x\nWORKDIR /from/stdin\n").ok();
     assert!(drawn.out.contains("WORKDIR /from/stdin"), "{}", drawn.out);
 }

@@ -41,8 +41,7 @@ fn a_password_in_a_url_reaches_the_server_and_nobody_else() {
     let Some(place) = Place::with_base() else {
         return;
     };
-    let served = place.path("served");
-    fs::create_dir(&served).unwrap();
+    let served = place.directory("served");
     fs::write(served.join("file"), "content").unwrap();
     let address = serve_whom(served, allowed);
     let url = format!("http://{USER}:{PASSWORD}@{address}");

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -208,6 +209,13 @@ impl Place {
         self.dir.path().join(name)
     }
 
+    /// Makes a directory of the place.
+    pub fn directory(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir(&path).unwrap();
+        path
+    }
+
     /// Writes a file of the project, with its parents.
     pub fn write(&self, name: &str, text: &str) {
         let path = self.path("project").join(name);
@@ -292,6 +300,25 @@ pub fn binary() -> PathBuf {
         || PathBuf::from(env!("CARGO_BIN_EXE_rbuild")),
         PathBuf::from,
     )
+}
+
+/// What a command says that gets `bytes` on standard input.
+pub fn fed(mut command: Command, bytes: &[u8]) -> Said {
+    let pipe = Stdio::piped;
+    let command = command.stdin(pipe()).stdout(pipe()).stderr(pipe());
+    let mut child = command.spawn().unwrap();
+    // Who is refused before reading misses the rest.
+    let _ = child.stdin.take().unwrap().write_all(bytes);
+    said(child.wait_with_output().unwrap())
+}
+
+/// Whether this machine has a program; says so loudly when not.
+pub fn has_program(name: &str) -> bool {
+    let has = Command::new(name).arg("--version").output().is_ok();
+    if !has {
+        eprintln!("SKIPPED: there is no {name}");
+    }
+    has
 }
 
 /// A finished command's words.

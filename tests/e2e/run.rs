@@ -97,24 +97,10 @@ fn input_reaches_the_process_and_output_is_kept_apart() {
     let Some(place) = Place::with_base() else {
         return;
     };
-    let mut child = place
-        .command(&[
-            "run",
-            "--rm",
-            "-i",
-            "--network=none",
-            BASE,
-            "sh",
-            "-c",
-            "cat; echo no >&2",
-        ])
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"yes\n").unwrap();
-    let said = crate::place::said(child.wait_with_output().unwrap());
+    let script = "cat; echo no >&2";
+    let run = ["run", "--rm", "-i", "--network=none", BASE, "sh", "-c"];
+    let command = place.command(&[&run[..], &[script]].concat());
+    let said = crate::place::fed(command, b"yes\n");
     assert_eq!(
         (said.code, said.out.as_str(), said.err.as_str()),
         (0, "yes\n", "no\n")
