@@ -27,9 +27,10 @@ struct Row {
 
 /// A line from a step to those that read it in other groups.
 struct Lane {
-    step: usize,
     start: usize,
     ends: Vec<usize>,
+    /// The last of the ends.
+    last: usize,
     column: usize,
 }
 
@@ -44,8 +45,12 @@ pub fn draw(picture: &Picture, look: &Look) -> String {
     let longest = names.map(|row| row.text.chars().count()).max().unwrap_or(0);
     let name_width = longest.min((width / 2).clamp(NAME.0, NAME.1));
     let mut text = String::new();
+    let mut coming = lanes.iter().peekable();
+    let mut near: Vec<&Lane> = Vec::new();
     for (number, row) in rows.iter().enumerate() {
-        let mut line = gutter(number, row, &lanes, columns);
+        near.retain(|lane| lane.last >= number);
+        near.extend(coming.next_if(|lane| lane.start == number));
+        let mut line = gutter(number, row, &near, columns);
         line.push(row.border);
         match row.verdict {
             None => line.push_str(&row.text),
@@ -133,6 +138,8 @@ fn rows(picture: &Picture, crossing: &[(usize, usize)]) -> Vec<Row> {
 fn lanes(rows: &[Row], crossing: &[(usize, usize)]) -> (Vec<Lane>, Vec<(usize, usize)>) {
     let mut lanes: Vec<Lane> = Vec::new();
     let mut named = Vec::new();
+    // The row down to which a line takes each column.
+    let mut taken: [Option<usize>; LANES] = [None; LANES];
     let numbered = rows.iter().enumerate();
     let row_of: HashMap<usize, usize> = numbered
         .filter_map(|(number, row)| Some((row.to?, number)))
@@ -149,35 +156,27 @@ fn lanes(rows: &[Row], crossing: &[(usize, usize)]) -> (Vec<Lane>, Vec<(usize, u
             .filter(|&end| end > start)
             .collect();
         let last = ends.iter().max().copied().unwrap_or(start);
-        let is_free = |column: &usize| {
-            lanes
-                .iter()
-                .all(|lane| lane.column != *column || lane.last() < start || lane.start > last)
-        };
-        let column = (0..LANES).find(is_free);
+        let column = taken
+            .iter()
+            .position(|last| last.is_none_or(|last| last < start));
         let drawn = column.map_or(0, |_| ends.len());
         if drawn < users.clone().count() {
             named.extend(users.map(|&(from, to)| (to, from)));
         } else if let Some(column) = column {
             lanes.push(Lane {
-                step,
                 start,
                 ends,
+                last,
                 column,
             });
+            taken[column] = Some(last);
         }
     }
     (lanes, named)
 }
 
-impl Lane {
-    fn last(&self) -> usize {
-        self.ends.iter().max().copied().unwrap_or(self.start)
-    }
-}
-
-/// What is left of a row's border. The nearest lane is at the right.
-fn gutter(number: usize, row: &Row, lanes: &[Lane], columns: usize) -> String {
+/// What is left of a row's border; `lanes` are those that reach it. The nearest one is at the right.
+fn gutter(number: usize, row: &Row, lanes: &[&Lane], columns: usize) -> String {
     if columns == 0 {
         return String::new();
     }
@@ -185,18 +184,16 @@ fn gutter(number: usize, row: &Row, lanes: &[Lane], columns: usize) -> String {
     let mut begun = None;
     for lane in lanes {
         let place = columns - 1 - lane.column;
-        let reaches =
-            lane.ends.contains(&number) || (lane.start == number && row.from == Some(lane.step));
-        if reaches {
+        if lane.start == number || lane.ends.contains(&number) {
             begun = Some(begun.map_or(place, |begun: usize| begun.min(place)));
         }
         if lane.start == number {
             signs[place] = '╭';
-        } else if lane.last() == number {
+        } else if lane.last == number {
             signs[place] = '╰';
         } else if lane.ends.contains(&number) {
             signs[place] = '├';
-        } else if lane.start < number && number < lane.last() {
+        } else {
             signs[place] = '│';
         }
     }
