@@ -62,3 +62,36 @@ pub(crate) fn release(path: &Path) -> Result<(), StoreError> {
         Err(error) => Err(StoreError::io("release", path)(error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn room_and_files_are_taken_and_given_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ballast");
+        let there = || {
+            let size = std::fs::metadata(&path).unwrap().size();
+            (size, std::fs::read_dir(dir.path()).unwrap().count())
+        };
+        release(&path).unwrap();
+        assert!(!path.exists(), "nothing was taken");
+        for _ in 0..2 {
+            fill(&path).unwrap();
+            fill(&path).unwrap();
+            assert_eq!(there(), (SIZE, 1 + FILES));
+            release(&path).unwrap();
+            release(&path).unwrap();
+            assert_eq!(there(), (0, 1));
+        }
+        let spare = spare(&path).next().unwrap();
+        std::fs::create_dir(&spare).unwrap();
+        let errors = [fill(&path), release(&path)].map(|done| done.unwrap_err().to_string());
+        for error in errors {
+            assert!(error.contains(spare.to_str().unwrap()), "{error}");
+        }
+    }
+}

@@ -23,6 +23,9 @@ fn a_store_is_made_and_opened_again() {
     assert_eq!(open(&root).unwrap().flavour(), &flavour);
     assert_eq!(std::fs::read(root.join("store.json")).unwrap(), text);
     assert_eq!(std::fs::read_dir(root.join("tmp")).unwrap().count(), 0);
+    // one whose making was broken off before its last step
+    std::fs::remove_file(root.join("store.json")).unwrap();
+    assert_eq!(open(&root).unwrap().flavour(), &flavour);
 }
 
 #[test]
