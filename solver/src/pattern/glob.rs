@@ -35,18 +35,14 @@ enum Middle {
     Deep,
     /// Any number of directories.
     Dirs,
-    /// Something else: these tokens.
-    Tokens(std::ops::Range<usize>),
-    /// Something else, the tokens from here on being few.
-    Few(usize),
+    /// Something else: the tokens from here on are to be run.
+    Tokens(usize),
 }
 
 /// A compiled pattern.
 #[derive(Debug, Clone)]
 pub(super) struct Glob {
     tokens: Vec<Token>,
-    /// Of [`Few`](Middle::Few) tokens: for each state those that are reached from it without a character.
-    reach: Vec<u64>,
     prefix: Vec<u8>,
     middle: Middle,
     suffix: Vec<u8>,
@@ -81,15 +77,9 @@ impl Glob {
             [Token::Star] => Middle::Star,
             [Token::Deep] => Middle::Deep,
             [Token::Dirs, Token::DirsTail] => Middle::Dirs,
-            _ if tokens.len() - start < 64 => Middle::Few(start),
-            _ => Middle::Tokens(start..end),
-        };
-        let few = match middle {
-            Middle::Few(start) => &tokens[start..],
-            _ => &[],
+            _ => Middle::Tokens(start),
         };
         Self {
-            reach: reach(few),
             prefix: text(&tokens[..start]),
             suffix: text(&tokens[end..]),
             middle,
@@ -100,175 +90,116 @@ impl Glob {
     /// Whether `name` matches, having been asked about beginnings of it before: what is kept in
     /// `run` saves running over those again, so that all of them together cost one run.
     pub(super) fn matches_on(&self, name: &[u8], run: &mut Option<Run>) -> bool {
-        let Middle::Few(start) = self.middle else {
-            return self.matches(name);
-        };
-        // Many can be told from these, at less cost.
-        if !name.starts_with(&self.prefix) || !name.ends_with(&self.suffix) {
+        let Some(mut rest) = name.strip_prefix(self.prefix.as_slice()) else {
             return false;
-        }
-        let run = run.get_or_insert_with(|| Run {
-            states: self.reach[0],
-            length: self.prefix.len(),
-        });
+        };
+        // A run goes over the end too, but many can be told from it, at less cost.
+        let Some(between) = rest.strip_suffix(self.suffix.as_slice()) else {
+            return false;
+        };
+        let start = match self.middle {
+            Middle::Nothing => return between.is_empty(),
+            Middle::Star => return !between.contains(&b'/'),
+            Middle::Deep => return true,
+            Middle::Dirs => return between.last().is_none_or(|&last| last == b'/'),
+            Middle::Tokens(start) => start,
+        };
         let tokens = &self.tokens[start..];
-        run.states = step(tokens, &self.reach, run.states, &name[run.length..]);
-        run.length = name.len();
-        run.states >> tokens.len() & 1 != 0
+        if tokens.len() >= 64 {
+            let mut states = vec![0; tokens.len() / 64 + 1];
+            enter(tokens, &mut states, 0);
+            step(tokens, &mut states, rest);
+            return contains(&states, tokens.len());
+        }
+        let run = run.get_or_insert_with(|| {
+            let mut states = [0];
+            enter(tokens, &mut states, 0);
+            Run { states, length: 0 }
+        });
+        rest = &rest[run.length..];
+        step(tokens, &mut run.states, rest);
+        run.length += rest.len();
+        contains(&run.states, tokens.len())
     }
 
     pub(super) fn matches(&self, name: &[u8]) -> bool {
-        if let Middle::Few(_) = self.middle {
-            return self.matches_on(name, &mut None);
-        }
-        let Some(rest) = name.strip_prefix(self.prefix.as_slice()) else {
-            return false;
-        };
-        let Some(rest) = rest.strip_suffix(self.suffix.as_slice()) else {
-            return false;
-        };
-        match &self.middle {
-            Middle::Nothing => rest.is_empty(),
-            Middle::Star => !rest.contains(&b'/'),
-            Middle::Deep => true,
-            Middle::Dirs => rest.last().is_none_or(|&last| last == b'/'),
-            Middle::Tokens(range) => {
-                let tokens = &self.tokens[range.clone()];
-                run(tokens, rest, &[]).contains(tokens.len())
-            }
-            // Answered above.
-            Middle::Few(_) => false,
-        }
+        self.matches_on(name, &mut None)
     }
 
     pub(super) fn may_match_below(&self, dir: &[u8]) -> bool {
-        let slash: &[u8] = if dir.is_empty() { b"" } else { b"/" };
-        let states = run(&self.tokens, dir, slash);
+        let mut states = vec![0; self.tokens.len() / 64 + 1];
+        enter(&self.tokens, &mut states, 0);
+        step(&self.tokens, &mut states, dir);
+        if !dir.is_empty() {
+            step(&self.tokens, &mut states, b"/");
+        }
         // Every token can be satisfied somehow, so any state short of the last one has a future.
         // From the last state nothing more may come.
-        (0..self.tokens.len()).any(|state| states.contains(state))
+        (0..self.tokens.len()).any(|state| contains(&states, state))
     }
 }
 
-/// How far a pattern of few tokens has come in a name.
+/// How far a pattern of less than 64 tokens has come in a name.
 #[derive(Debug)]
 pub(super) struct Run {
-    /// The set of states, a bit for each.
-    states: u64,
-    /// Bytes of the name.
+    states: [u64; 1],
+    /// Bytes behind the literal beginning.
     length: usize,
 }
 
-/// For each state, and the one behind the last token, itself and what is reached from it without a
-/// character.
-fn reach(tokens: &[Token]) -> Vec<u64> {
-    let mut reach = vec![0_u64; tokens.len() + 1];
-    for state in (0..reach.len()).rev() {
-        reach[state] = 1 << state
-            | match tokens.get(state) {
-                Some(Token::Star | Token::Deep) => reach[state + 1],
-                Some(Token::Dirs) => reach[state + 1] | reach[state + 2],
-                _ => 0,
-            };
-    }
-    reach
+/// Whether `state` is one of `states`, which have a bit each.
+fn contains(states: &impl AsRef<[u64]>, state: usize) -> bool {
+    states.as_ref()[state / 64] >> (state % 64) & 1 != 0
 }
 
-/// The states after `name`, of less than 64.
-fn step(tokens: &[Token], reach: &[u64], mut states: u64, name: &[u8]) -> u64 {
-    let after = |states: u64, c: char| {
-        let (mut bits, mut next) = (states, 0);
-        while bits != 0 {
-            let state = bits.trailing_zeros() as usize;
-            bits &= bits - 1;
-            next |= match tokens.get(state) {
-                Some(Token::Literal(literal)) if *literal == c => reach[state + 1],
-                Some(Token::Any) if c != '/' => reach[state + 1],
-                Some(Token::Class { negated, ranges })
-                    if ranges.iter().any(|(lo, hi)| *lo <= c && c <= *hi) != *negated =>
-                {
-                    reach[state + 1]
-                }
-                Some(Token::Star) if c != '/' => reach[state],
-                Some(Token::Deep) => reach[state],
-                Some(Token::DirsTail) if c == '/' => reach[state] | reach[state + 1],
-                Some(Token::DirsTail) => reach[state],
-                // Dirs consumes nothing: its tail is in the set already. None is the end.
-                _ => 0,
-            };
-        }
-        next
+/// Adds `state` and what is reached from it without a character.
+fn enter(tokens: &[Token], states: &mut impl AsMut<[u64]>, mut state: usize) {
+    let states = states.as_mut();
+    let mut insert = |state: usize| {
+        let before = states[state / 64];
+        states[state / 64] |= 1 << (state % 64);
+        before != states[state / 64]
     };
-    if name.is_ascii() {
-        for byte in name {
-            states = after(states, char::from(*byte));
-        }
-    } else {
-        for c in characters(name) {
-            states = after(states, c);
-        }
-    }
-    states
-}
-
-/// A set of states.
-#[derive(Clone)]
-struct States(Vec<u64>);
-
-impl States {
-    fn contains(&self, state: usize) -> bool {
-        self.0[state / 64] >> (state % 64) & 1 != 0
-    }
-
-    fn insert(&mut self, state: usize) {
-        self.0[state / 64] |= 1 << (state % 64);
-    }
-
-    /// Adds what can be reached from a state of the set without a character. Such steps only lead
-    /// forward, so one pass does.
-    fn close(&mut self, tokens: &[Token]) {
-        for (state, token) in tokens.iter().enumerate() {
-            if self.contains(state) {
-                match token {
-                    Token::Star | Token::Deep => self.insert(state + 1),
-                    Token::Dirs => {
-                        self.insert(state + 1);
-                        self.insert(state + 2);
-                    }
-                    _ => {}
-                }
+    // Where one is there already, so is what is behind it.
+    while insert(state) {
+        match tokens.get(state) {
+            Some(Token::Star | Token::Deep) => state += 1,
+            Some(Token::Dirs) => {
+                insert(state + 1);
+                state += 2;
             }
+            _ => return,
         }
     }
 }
 
-/// The states after `first` and then `second`.
-fn run(tokens: &[Token], first: &[u8], second: &[u8]) -> States {
-    let mut states = States(vec![0; tokens.len() / 64 + 1]);
+/// Goes on from `states` over `name`. For sets of a known size this is as fast as for a number.
+fn step<S: AsRef<[u64]> + AsMut<[u64]> + Clone>(tokens: &[Token], states: &mut S, name: &[u8]) {
     let mut next = states.clone();
-    states.insert(0);
-    states.close(tokens);
-    for c in characters(first).chain(characters(second)) {
-        next.0.fill(0);
-        for word in 0..states.0.len() {
-            let mut bits = states.0[word];
+    let mut over = |c: char| {
+        next.as_mut().fill(0);
+        for (word, bits) in states.as_ref().iter().enumerate() {
+            let mut bits = *bits;
             while bits != 0 {
                 let state = word * 64 + bits.trailing_zeros() as usize;
                 bits &= bits - 1;
                 match tokens.get(state) {
-                    Some(Token::Literal(literal)) if *literal == c => next.insert(state + 1),
-                    Some(Token::Any) if c != '/' => next.insert(state + 1),
+                    Some(Token::Literal(literal)) if *literal == c => {
+                        enter(tokens, &mut next, state + 1);
+                    }
+                    Some(Token::Any) if c != '/' => enter(tokens, &mut next, state + 1),
                     Some(Token::Class { negated, ranges })
                         if ranges.iter().any(|(lo, hi)| *lo <= c && c <= *hi) != *negated =>
                     {
-                        next.insert(state + 1);
+                        enter(tokens, &mut next, state + 1);
                     }
-                    Some(Token::Star) if c != '/' => next.insert(state),
-                    Some(Token::Deep) => next.insert(state),
+                    Some(Token::Star) if c != '/' => enter(tokens, &mut next, state),
+                    Some(Token::Deep) => enter(tokens, &mut next, state),
                     Some(Token::DirsTail) => {
-                        next.insert(state);
+                        // Nothing is reached from it without a character.
+                        next.as_mut()[word] |= 1 << (state % 64);
                         if c == '/' {
-                            next.insert(state + 1);
+                            enter(tokens, &mut next, state + 1);
                         }
                     }
                     // Dirs consumes nothing: its tail is in the set already. None is the end.
@@ -276,13 +207,15 @@ fn run(tokens: &[Token], first: &[u8], second: &[u8]) -> States {
                 }
             }
         }
-        next.close(tokens);
-        std::mem::swap(&mut states, &mut next);
-        if states.0.iter().all(|&word| word == 0) {
-            break;
+        std::mem::swap(states, &mut next);
+    };
+    if name.is_ascii() {
+        for byte in name {
+            over(char::from(*byte));
         }
+    } else {
+        characters(name).for_each(over);
     }
-    states
 }
 
 /// The characters of a name; each byte that is no UTF-8 counts as U+FFFD, as Go has it.
