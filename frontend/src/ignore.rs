@@ -3,8 +3,10 @@
 //! Reads the lines and cleans the patterns; how a pattern matches is `solver::pattern`'s. Knows no
 //! file system: which file holds the rules, and the walk itself, are the caller's.
 
+use std::borrow::Cow;
+
 use solver::Span;
-use solver::pattern::{PatternError, PatternList};
+use solver::pattern::{PatternError, PatternList, clean};
 
 /// The rules of one ignore file, in order; the last that matches wins.
 ///
@@ -154,39 +156,18 @@ fn pattern(written: &str) -> Option<String> {
         None => ("", written),
     };
     let rest = match rest {
-        "" => String::new(),
+        "" => Cow::Borrowed(""),
         rest => clean(rest),
     };
     let relative = match rest.strip_prefix('/') {
-        Some("") | None => &rest,
+        Some("") | None => &*rest,
         Some(relative) => relative,
     };
     // The reference trims and cleans again what it has put together, so that `a /` is `a`, and of
     // `!/` only the mark is left.
     let pattern = format!("{mark}{relative}");
     let pattern = pattern.trim();
-    (!pattern.is_empty()).then(|| clean(pattern))
-}
-
-/// The shortest name of the same path, as Go's `filepath.Clean` has it.
-fn clean(path: &str) -> String {
-    let root = path.starts_with('/');
-    let mut names: Vec<&str> = Vec::new();
-    for name in path.split('/') {
-        match name {
-            "" | "." => {}
-            ".." if names.last().is_some_and(|last| *last != "..") => {
-                names.pop();
-            }
-            ".." if root => {}
-            name => names.push(name),
-        }
-    }
-    match (root, names.is_empty()) {
-        (true, _) => format!("/{}", names.join("/")),
-        (false, true) => ".".to_owned(),
-        (false, false) => names.join("/"),
-    }
+    (!pattern.is_empty()).then(|| clean(pattern).into_owned())
 }
 
 #[cfg(test)]

@@ -1,27 +1,6 @@
 //! Slash-separated paths as texts; nothing is looked up.
 
-/// The shortest path that means the same (Go's `path.Clean`): no empty, `.` or inner `..`
-/// components; `.` for the empty path; `..` does not climb above `/`.
-pub(super) fn clean(path: &str) -> String {
-    let absolute = path.starts_with('/');
-    let mut kept: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => match kept.last() {
-                Some(&last) if last != ".." => drop(kept.pop()),
-                _ if absolute => {}
-                _ => kept.push(".."),
-            },
-            part => kept.push(part),
-        }
-    }
-    match (absolute, kept.is_empty()) {
-        (true, _) => format!("/{}", kept.join("/")),
-        (false, true) => ".".to_owned(),
-        (false, false) => kept.join("/"),
-    }
-}
+pub(super) use solver::pattern::clean;
 
 /// The last component, `/` for the root and `.` for nothing (Go's `path.Base`).
 pub(super) fn base(path: &str) -> &str {
@@ -38,16 +17,16 @@ pub(super) fn base(path: &str) -> &str {
 /// `path` inside `directory`, absolute and cleaned.
 pub(super) fn join(directory: &str, path: &str) -> String {
     if path.starts_with('/') {
-        clean(path)
+        clean(path).into_owned()
     } else {
-        clean(&format!("/{directory}/{path}"))
+        clean(&format!("/{directory}/{path}")).into_owned()
     }
 }
 
 /// `path` as a name inside a tree: cleaned, without a leading `/` or `..`; `.` for the root.
 pub(super) fn inside(path: &str) -> String {
-    let rooted = clean(&format!("/{path}"));
-    match rooted.strip_prefix('/') {
+    let rooted = format!("/{path}");
+    match clean(&rooted).strip_prefix('/') {
         Some("") | None => ".".to_owned(),
         Some(name) => name.to_owned(),
     }

@@ -5,10 +5,8 @@
 //! to its children; both show in a few odd lists (`!a` after a rule that matches below `a` only),
 //! so here too a path is judged from its first directory down.
 
-use std::borrow::Cow;
-
 use super::glob::Run;
-use super::{Glob, PatternError};
+use super::{Glob, PatternError, clean};
 
 /// The rules of an ignore file, or the `--exclude` patterns of a COPY.
 #[derive(Debug, Clone, Default)]
@@ -47,7 +45,10 @@ impl PatternList {
     pub fn new<P: AsRef<str>>(patterns: impl IntoIterator<Item = P>) -> Result<Self, PatternError> {
         let mut rules = Vec::new();
         for (position, pattern) in patterns.into_iter().enumerate() {
-            let pattern = clean(pattern.as_ref().trim());
+            let pattern = match pattern.as_ref().trim() {
+                "" => continue,
+                pattern => clean(pattern),
+            };
             let (negated, pattern) = match pattern.strip_prefix('!') {
                 Some("") => return Err(PatternError::LoneNegation),
                 Some(rest) => (true, rest),
@@ -178,31 +179,6 @@ impl PatternList {
         }
         excluded
     }
-}
-
-/// The shortest name of the same path, as Go's `filepath.Clean` has it; nothing of nothing.
-fn clean(path: &str) -> Cow<'_, str> {
-    let odd = |name: &str| matches!(name, "" | "." | "..");
-    if path.is_empty() || !path.split('/').any(odd) {
-        return Cow::Borrowed(path);
-    }
-    let root = path.starts_with('/');
-    let mut names: Vec<&str> = Vec::new();
-    for name in path.split('/') {
-        match name {
-            "" | "." => {}
-            ".." if names.last().is_some_and(|last| *last != "..") => {
-                names.pop();
-            }
-            ".." if root => {}
-            name => names.push(name),
-        }
-    }
-    Cow::Owned(match (root, names.is_empty()) {
-        (true, _) => format!("/{}", names.join("/")),
-        (false, true) => ".".to_owned(),
-        (false, false) => names.join("/"),
-    })
 }
 
 #[cfg(test)]

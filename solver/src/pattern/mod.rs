@@ -9,6 +9,8 @@
 mod glob;
 mod list;
 
+use std::borrow::Cow;
+
 use glob::Glob;
 pub use list::{Matched, PatternList};
 
@@ -62,4 +64,29 @@ impl Pattern {
     pub fn has_meta(text: &str) -> bool {
         text.contains(['*', '?', '[', '\\'])
     }
+}
+
+/// The shortest path that means the same (Go's `path.Clean`): no empty, `.` or inner `..`
+/// components; `.` for the empty path; `..` does not climb above `/`.
+pub fn clean(path: &str) -> Cow<'_, str> {
+    if !path.split('/').any(|name| matches!(name, "" | "." | "..")) {
+        return Cow::Borrowed(path);
+    }
+    let is_absolute = path.starts_with('/');
+    let mut names: Vec<&str> = Vec::new();
+    for name in path.split('/') {
+        match name {
+            "" | "." => {}
+            ".." if names.last().is_some_and(|last| *last != "..") => {
+                names.pop();
+            }
+            ".." if is_absolute => {}
+            name => names.push(name),
+        }
+    }
+    Cow::Owned(match (is_absolute, names.is_empty()) {
+        (true, _) => format!("/{}", names.join("/")),
+        (false, true) => ".".to_owned(),
+        (false, false) => names.join("/"),
+    })
 }

@@ -30,14 +30,14 @@ pub(in super::super) fn ignored_source(rules: &IgnoreRules, source: &str) -> Opt
         return None;
     }
     let path = paths::clean(source);
-    let hidden = if matches!(path.as_str(), "." | "/") {
+    let hidden = if matches!(&*path, "." | "/") {
         // The root is no path that a rule could name; only one that matches all its entries counts.
         let patterns = rules.identity();
         path == "." && patterns.lines().any(|p| matches!(p, "*" | "**" | "**/*"))
     } else {
-        rules.excludes(&path)
+        rules.excludes(&*path)
     };
-    hidden.then_some(path)
+    hidden.then(|| path.into_owned())
 }
 
 #[cfg(test)]
