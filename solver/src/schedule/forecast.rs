@@ -11,8 +11,8 @@ use super::decision::{Decision, Failure};
 use super::node::{Doubt, Kind};
 use super::{Options, SolveError, node, work};
 use crate::{
-    Cancel, Event, EventSink, Graph, HitOrigin, KeyPreimage, Output, ResultCache, Selection,
-    StateDigest, TreeDigest, VertexId, Worker, identity,
+    CacheKey, Cancel, Event, EventSink, Graph, HitOrigin, KeyPreimage, Output, ResultCache,
+    Selection, StateDigest, TreeDigest, VertexId, Worker, identity,
 };
 
 /// What would become of one vertex.
@@ -132,7 +132,10 @@ where
                     Some(Prospect::Depends(self.nodes[index].id))
                 }
                 // Whether an image that is not here is fetched is seen from its users.
-                Kind::Source => self.or_give_up(index, |all| all.find(index, &[], &[])),
+                Kind::Source => self.or_give_up(index, |all| {
+                    let key = all.preimage(index, &[], &[]).key();
+                    all.find(index, key)
+                }),
                 Kind::Step => {
                     self.or_give_up(index, |all| all.foretell_step(index, &mut roots).map(Some))
                 }
@@ -248,11 +251,12 @@ where
             .map(|&input| self.nodes[input].known_state())
             .collect();
         let selected = self.selected(index);
-        if let Some(found) = self.find(index, &used, &selected)? {
+        let preimage = self.preimage(index, &used, &selected);
+        let key = preimage.key();
+        if let Some(found) = self.find(index, key)? {
             return Ok(found);
         }
         // An equal step of this build makes it, and this one takes it from there.
-        let key = self.preimage(index, &used, &selected).key();
         let twin = self.nodes[..index]
             .iter()
             .position(|node| node.key == Some(key));
@@ -261,7 +265,7 @@ where
             return Ok(Prospect::Depends(self.nodes[twin].id));
         }
         self.nodes[index].key = Some(key);
-        Ok(self.missing(index, &used, &selected))
+        Ok(self.missing(index, &preimage))
     }
 
     fn preimage(
@@ -275,13 +279,7 @@ where
     }
 
     /// Asks for a vertex by content.
-    fn find(
-        &mut self,
-        index: usize,
-        used: &[Option<StateDigest>],
-        selected: &[TreeDigest],
-    ) -> Result<Option<Prospect>, C::Error> {
-        let key = self.preimage(index, used, selected).key();
+    fn find(&mut self, index: usize, key: CacheKey) -> Result<Option<Prospect>, C::Error> {
         Ok(self.place.cache.find(&key)?.map(|found| {
             let node = &mut self.nodes[index];
             node.key = Some(key);
@@ -295,14 +293,8 @@ where
         }))
     }
 
-    fn missing(
-        &self,
-        index: usize,
-        used: &[Option<StateDigest>],
-        selected: &[TreeDigest],
-    ) -> Prospect {
-        let preimage = self.preimage(index, used, selected);
-        Prospect::Runs(self.place.explain(self.nodes[index].vertex, &preimage))
+    fn missing(&self, index: usize, preimage: &KeyPreimage) -> Prospect {
+        Prospect::Runs(self.place.explain(self.nodes[index].vertex, preimage))
     }
 
     /// What keeps a step's key from being made, after all selections that could be made were.
@@ -385,7 +377,7 @@ where
                     _ => false,
                 });
             if is_wanted {
-                return self.missing(index, &[], &[]);
+                return self.missing(index, &self.preimage(index, &[], &[]));
             }
             open = open.or_else(|| {
                 users
