@@ -3,7 +3,7 @@
 
 use super::programs::{ignores_variables, is_costly, is_read_unasked};
 use super::{Step, quoted, rule};
-use crate::instruction::{Command, CopySource, Instruction, Stage};
+use crate::instruction::{Command, CopySource, Instruction};
 use crate::plan::scope::Scope;
 
 /// Arguments that are known to every build, and do not change from one build to the next.
@@ -21,8 +21,7 @@ const STEADY: &[&str] = &[
     "TARGETVARIANT",
 ];
 
-pub(super) fn check(scope: &Scope<'_>, stage: &Stage, steps: &[Step<'_>]) {
-    debug_assert_eq!(stage.instructions.len(), steps.len());
+pub(super) fn check(scope: &Scope<'_>, steps: &[Step<'_>]) {
     for (at, step) in steps.iter().enumerate() {
         let Command::Arg(args) = &step.instruction.command else {
             continue;

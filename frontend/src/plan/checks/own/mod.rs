@@ -25,7 +25,7 @@ pub(in crate::plan) fn stages(scope: &Scope<'_>, needed: &[bool]) {
     let stages = scope.dockerfile.stages.iter().zip(needed);
     for (stage, _) in stages.filter(|(_, needed)| **needed) {
         let steps = steps(stage);
-        args::check(scope, stage, &steps);
+        args::check(scope, &steps);
         apt::check(scope, &steps);
         install::check(scope, &steps);
     }
@@ -51,14 +51,14 @@ fn steps(stage: &Stage) -> Vec<Step<'_>> {
     let mut is_read = true;
     let mut steps = Vec::with_capacity(stage.instructions.len());
     for instruction in &stage.instructions {
-        let mut script = match &instruction.command {
-            Command::Run(run) if is_read => shell::of_run(run),
-            _ => shell::Script::default(),
-        };
         if let Command::Shell(words) = &instruction.command {
             is_read = words.first().is_some_and(|word| shell::is_shell(word));
         }
-        script.opaque |= !is_read;
+        let script = match &instruction.command {
+            _ if !is_read => shell::Script::unread(),
+            Command::Run(run) => shell::of_run(run),
+            _ => shell::Script::default(),
+        };
         steps.push(Step {
             instruction,
             script,

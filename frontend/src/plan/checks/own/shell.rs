@@ -43,43 +43,27 @@ pub(super) fn of_run(run: &Run) -> Script {
         (CommandLine::Exec(words), _) => return of_exec(words),
         (CommandLine::Shell(text), _) if run.heredocs.is_empty() => Cow::Borrowed(text.as_str()),
         (_, Some(heredoc)) => heredoc.content(),
-        _ => {
-            return Script {
-                opaque: true,
-                ..Script::default()
-            };
-        }
+        _ => return Script::unread(),
     };
-    match text.strip_prefix("#!") {
-        Some(rest) => {
-            let line = rest.lines().next().unwrap_or_default();
-            let mut words = line.split_whitespace().map(base_name);
-            let program = words.next().unwrap_or_default();
-            let program = match program {
-                "env" => words.next().unwrap_or_default(),
-                program => program,
-            };
-            if is_shell(program) {
-                return read(&text);
-            }
-            Script {
-                opaque: true,
-                ..Script::default()
-            }
+    if let Some(rest) = text.strip_prefix("#!") {
+        let line = rest.lines().next().unwrap_or_default();
+        let mut words = line.split_whitespace().map(base_name);
+        // `env` starts the program behind it.
+        let program = words.find(|word| *word != "env").unwrap_or_default();
+        if !is_shell(program) {
+            return Script::unread();
         }
-        None => read(&text),
     }
+    read(&text)
 }
 
 fn of_exec(words: &[String]) -> Script {
     match words {
         [shell, flag, text, ..] if is_shell(base_name(shell)) && flag.starts_with('-') => {
             if flag.ends_with('c') {
-                return read(text);
-            }
-            Script {
-                opaque: true,
-                ..Script::default()
+                read(text)
+            } else {
+                Script::unread()
             }
         }
         words => {
@@ -113,6 +97,14 @@ pub(super) fn read(text: &str) -> Script {
 }
 
 impl Script {
+    /// One of which nothing can be told.
+    pub(super) fn unread() -> Self {
+        Self {
+            opaque: true,
+            ..Self::default()
+        }
+    }
+
     fn add(&mut self, mut words: Vec<String>) {
         loop {
             let first = words.first().map_or("", |word| base_name(word));
@@ -182,16 +174,11 @@ impl Reader<'_> {
                 '<' | '>' => self.redirection(c),
                 '\'' => self.quoted(),
                 '"' => self.double_quoted(),
-                '`' => self.substitution('`'),
-                '$' if self.rest.starts_with('(') => {
-                    self.next();
-                    self.substitution(')');
-                }
                 '\\' => match self.next() {
                     Some('\n') | None => {}
                     Some(c) => self.push(c),
                 },
-                c => self.push(c),
+                c => self.push_or_substitute(c),
             }
         }
         self.end_command();
@@ -260,15 +247,22 @@ impl Reader<'_> {
                         self.push(c);
                     }
                 },
-                '`' => self.substitution('`'),
-                '$' if self.rest.starts_with('(') => {
-                    self.next();
-                    self.substitution(')');
-                }
-                c => self.push(c),
+                c => self.push_or_substitute(c),
             }
         }
         self.script.opaque = true;
+    }
+
+    /// What `c` is where no quote takes its meaning away.
+    fn push_or_substitute(&mut self, c: char) {
+        match c {
+            '`' => self.substitution('`'),
+            '$' if self.rest.starts_with('(') => {
+                self.next();
+                self.substitution(')');
+            }
+            c => self.push(c),
+        }
     }
 
     /// Passes over what another shell will run.
@@ -296,6 +290,12 @@ impl Reader<'_> {
 mod tests {
     use super::*;
 
+    /// The commands, one behind the other.
+    fn listed(script: &Script) -> String {
+        let commands = script.commands.iter().map(|words| words.join(" "));
+        commands.collect::<Vec<_>>().join("/")
+    }
+
     #[test]
     fn plain_commands_are_told() {
         for (text, expected) in [
@@ -312,9 +312,7 @@ mod tests {
             ("a#b ''", "a#b "),
         ] {
             let script = read(text);
-            let commands = script.commands.iter().map(|words| words.join(" "));
-            let commands: Vec<String> = commands.collect();
-            assert_eq!(commands.join("/"), expected, "{text:?}");
+            assert_eq!(listed(&script), expected, "{text:?}");
             assert!(!script.opaque, "{text:?}");
         }
     }
@@ -333,9 +331,7 @@ mod tests {
             ("env", ""),
         ] {
             let script = read(text);
-            let commands = script.commands.iter().map(|words| words.join(" "));
-            let commands: Vec<String> = commands.collect();
-            assert_eq!(commands.join("/"), expected, "{text:?}");
+            assert_eq!(listed(&script), expected, "{text:?}");
             assert!(script.opaque, "{text:?}");
         }
     }
@@ -349,8 +345,7 @@ mod tests {
                 panic!("{text}");
             };
             let script = of_run(run);
-            let commands = script.commands.iter().map(|words| words.join(" "));
-            (commands.collect::<Vec<_>>().join("/"), script.opaque)
+            (listed(&script), script.opaque)
         };
         for (text, expected, opaque) in [
             ("RUN a b", "a b", false),
