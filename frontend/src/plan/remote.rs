@@ -33,12 +33,12 @@ pub(super) struct GitRef {
 /// Name of the file of a context that is one file behind a URL.
 const CONTEXT_FILE: &str = "context";
 
-/// How a repository that is a context is checked out, where its URL says nothing of it.
+/// How a repository that is a context is checked out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Checkout {
     /// Whether `.git` is kept, whatever the URL says.
     pub keep_git_dir: bool,
-    /// Whether files get the commit's time.
+    /// Whether files get the commit's time, where the URL says nothing of it.
     pub commit_mtime: bool,
 }
 

@@ -225,10 +225,13 @@ pub(super) fn ignores_variables(words: &[String]) -> bool {
 
 /// Beginnings of names of variables that such programs read without being told.
 const READ: &[&str] = &[
+    "ALL_PROXY",
     "APK",
     "APT",
+    "AR",
     "BUNDLE",
     "CARGO",
+    "CC",
     "CFLAGS",
     "CGO",
     "CI",
@@ -239,6 +242,7 @@ const READ: &[&str] = &[
     "DEB",
     "DNF",
     "DPKG",
+    "FTP",
     "GEM",
     "GIT",
     "GNUPG",
@@ -258,6 +262,7 @@ const READ: &[&str] = &[
     "NODE",
     "NO_",
     "NPM",
+    "PACMAN",
     "PATH",
     "PHP",
     "PIP",
@@ -284,12 +289,6 @@ const READ: &[&str] = &[
     "YARN",
     "YUM",
     "ZYPP",
-    "PACMAN",
-    "FTP",
-    "HTTPS",
-    "ALL_PROXY",
-    "CC",
-    "AR",
 ];
 
 /// Whether a variable may matter to a program that does not name it.
