@@ -92,6 +92,50 @@ fn flags_change_what_the_process_sees() {
     assert_eq!(said.code, 1, "{said:?}");
 }
 
+/// The reference's table: no, shell and exec form of ENTRYPOINT by those of CMD.
+#[test]
+fn an_entrypoint_takes_the_command_unless_a_shell_is_in_front_of_it() {
+    let Some(place) = Place::with_base() else {
+        return;
+    };
+    const SHELL: &str = "echo \"e $*\"";
+    const EXEC: &str = "[\"echo\", \"e\"]";
+    for (entrypoint, command, alone, given) in [
+        (None, None, None, "x\n"),
+        (None, Some("[\"echo\", \"c\"]"), Some("c\n"), "x\n"),
+        (None, Some("echo c"), Some("c\n"), "x\n"),
+        (Some(EXEC), None, Some("e\n"), "e echo x\n"),
+        (Some(EXEC), Some("[\"c\"]"), Some("e c\n"), "e echo x\n"),
+        (
+            Some(EXEC),
+            Some("c"),
+            Some("e /bin/sh -c c\n"),
+            "e echo x\n",
+        ),
+        (Some(SHELL), None, Some("e \n"), "e x\n"),
+        (Some(SHELL), Some("[\"c\", \"d\"]"), Some("e d\n"), "e x\n"),
+        (Some(SHELL), Some("c"), Some("e -c c\n"), "e x\n"),
+    ] {
+        let mut text = format!("FROM {BASE}\n");
+        for (keyword, words) in [("ENTRYPOINT", entrypoint), ("CMD", command)] {
+            if let Some(words) = words {
+                text += &format!("{keyword} {words}\n");
+            }
+        }
+        place.build(&text, &["--load"]).ok();
+        let run = |words: &[&str]| {
+            let mut all = vec!["run", "--rm", "app"];
+            all.extend(words);
+            place.rbuild(&all)
+        };
+        match alone {
+            Some(out) => assert_eq!(run(&[]).ok().out, out, "{text}"),
+            None => drop(run(&[]).fails(125, "No command specified")),
+        }
+        assert_eq!(run(&["echo", "x"]).ok().out, given, "{text}");
+    }
+}
+
 #[test]
 fn input_reaches_the_process_and_output_is_kept_apart() {
     let Some(place) = Place::with_base() else {

@@ -92,9 +92,13 @@ fn a_stage_inherits_all_but_triggers() {
 #[test]
 fn triggers_of_an_image_run_first_and_may_read_stages() {
     let registry = Registry::new().with("trig", |config| {
-        config.config.on_build = ["COPY --from=tools /t /t", "RUN first", "LABEL l=1"]
-            .map(str::to_owned)
-            .to_vec();
+        config.config.on_build = [
+            "COPY --from=tools /t /t",
+            "RUN --mount=from=tools,target=/m first",
+            "LABEL l=1",
+        ]
+        .map(str::to_owned)
+        .to_vec();
     });
     let text = "FROM busybox AS tools\nRUN make\nFROM trig\nRUN own\n";
     let plan = try_plan(text, &request(), &registry).unwrap();
@@ -102,10 +106,15 @@ fn triggers_of_an_image_run_first_and_may_read_stages() {
         plan.names()[3..],
         [
             "[stage-1 2/4] ONBUILD COPY --from=tools /t /t",
-            "[stage-1 3/4] ONBUILD RUN first",
+            "[stage-1 3/4] ONBUILD RUN --mount=from=tools,target=/m first",
             "[stage-1 4/4] RUN own",
         ]
     );
+    // Both read the stage of the file that stands on the image.
+    for reader in &plan.chain()[1..3] {
+        let read = plan.graph.get(&reader.inputs[1]).unwrap();
+        assert_eq!(read.meta.name, "[tools 2/2] RUN make");
+    }
     assert!(plan.config().on_build.is_empty());
     assert_eq!(plan.config().labels["l"], "1");
     let bad = Registry::new().with("trig", |config| {
@@ -152,6 +161,44 @@ fn arguments_have_their_precedence() {
         ]),
         "PATH=/bin G=x TARGETARCH=mine TARGETOS=linux UNSET= OWN=y"
     );
+}
+
+#[test]
+fn a_default_sees_what_is_above_it_and_is_not_asked_where_a_value_is_given() {
+    let text = "FROM busybox\nENV E=env\nARG A=1\nARG D=$A-$E-$LATE\nARG R=${NONE:?missing}\nARG LATE=x\nRUN x\n";
+    let with = |given: &str| PlanRequest {
+        build_args: vec![(given.to_owned(), "given".to_owned())],
+        ..request()
+    };
+    let plan = plan_with(text, &with("R"));
+    let env = plan.exec().env.iter();
+    let env: Vec<_> = env.map(|v| format!("{}={}", v.name, v.value)).collect();
+    assert_eq!(env.join(" "), "PATH=/bin E=env A=1 D=1-env- R=given LATE=x");
+    let error = try_plan(text, &with("D"), &Registry::new()).unwrap_err();
+    assert!(error.message.contains("missing"), "{error}");
+}
+
+#[test]
+fn the_target_and_versions_of_systems_are_arguments() {
+    let env = |name: &str, target: Option<&str>| {
+        let text =
+            format!("FROM busybox{name}\nARG TARGETSTAGE TARGETOSVERSION BUILDOSVERSION\nRUN x\n");
+        let mut request = PlanRequest {
+            target: target.map(str::to_owned),
+            ..request()
+        };
+        request.platforms[0].os_version = "10.1".to_owned();
+        let plan = plan_with(&text, &request);
+        let env = plan.exec().env.iter().skip(1);
+        env.map(|v| format!("{}={}", v.name, v.value))
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let rest = "TARGETOSVERSION=10.1 BUILDOSVERSION=";
+    assert_eq!(env("", None), format!("TARGETSTAGE=default {rest}"));
+    for target in [None, Some("a")] {
+        assert_eq!(env(" AS a", target), format!("TARGETSTAGE=a {rest}"));
+    }
 }
 
 #[test]

@@ -151,14 +151,13 @@ fn findings_fail_a_file_that_says_so() {
         "lint violation found for rules: StageNameCasing"
     );
     assert_eq!(error.warnings.len(), 1);
-    assert!(
-        try_plan(
-            "# check=error=true;skip=StageNameCasing\nFROM scratch AS Upper\n",
-            &request(),
-            &Registry::new()
-        )
-        .is_ok()
-    );
+    let silenced = "# check=error=true;skip=StageNameCasing\nFROM scratch AS Upper\n";
+    assert!(try_plan(silenced, &request(), &Registry::new()).is_ok());
+    let instead = PlanRequest {
+        build_args: vec![("BUILDKIT_DOCKERFILE_CHECK".into(), "error=true".into())],
+        ..request()
+    };
+    assert!(try_plan(silenced, &instead, &Registry::new()).is_err());
 }
 
 #[test]
