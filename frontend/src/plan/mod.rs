@@ -44,7 +44,7 @@ mod state;
 mod survey;
 mod syntax;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 mod work;
 
 use std::sync::Arc;

@@ -20,7 +20,7 @@ use crate::parser;
 
 /// Knows a few images, and notes who was asked for.
 #[derive(Default)]
-pub(crate) struct Registry {
+pub(super) struct Registry {
     images: HashMap<String, ImageConfig>,
     asked: Mutex<Vec<String>>,
     /// The time of every remote source.
@@ -29,7 +29,7 @@ pub(crate) struct Registry {
 
 impl Registry {
     /// `busybox`, with one layer and one entry of history.
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::default().with("busybox", |config| {
             config.config.cmd = Some(vec!["sh".to_owned()]);
         })
@@ -98,7 +98,7 @@ impl ImageResolver for Registry {
 }
 
 /// What most tests ask for: nothing special, on a machine that is always the same.
-pub(crate) fn request() -> PlanRequest {
+pub(super) fn request() -> PlanRequest {
     PlanRequest {
         now: "2026-01-02T03:04:05Z".to_owned(),
         platforms: vec![Platform::new("linux", "amd64", "")],
