@@ -15,6 +15,23 @@ use crate::template::{Template, Value};
 /// Something that was found, and as a template sees it.
 type Found = (Json, fn(&Json) -> Value);
 
+/// Shows objects of one kind alone.
+pub fn of_kind(
+    kind: &str,
+    objects: Vec<String>,
+    format: Option<String>,
+    size: bool,
+    home: &Home,
+) -> anyhow::Result<u8> {
+    let args = InspectArgs {
+        objects,
+        format,
+        size,
+        kind: Some(kind.to_owned()),
+    };
+    run(&args, home)
+}
+
 /// Shows objects; those that are not there are named afterwards.
 pub fn run(args: &InspectArgs, home: &Home) -> anyhow::Result<u8> {
     let template = match args.format.as_deref().filter(|text| !text.is_empty()) {

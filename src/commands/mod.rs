@@ -18,7 +18,7 @@ mod store;
 mod system;
 mod volume;
 
-use crate::cli::image::{ImageCommand, ImageInspectArgs};
+use crate::cli::image::ImageCommand;
 use crate::cli::{Cli, Command};
 use crate::home::Home;
 
@@ -64,14 +64,8 @@ fn image(command: ImageCommand, home: &Home) -> anyhow::Result<u8> {
         ImageCommand::Build(args) => build::run(&args, home),
         ImageCommand::History(args) => images::history(&args, home),
         ImageCommand::Import(args) => import::run(&args, home),
-        ImageCommand::Inspect(ImageInspectArgs { format, images }) => {
-            let args = crate::cli::images::InspectArgs {
-                objects: images,
-                format,
-                size: false,
-                kind: Some("image".to_owned()),
-            };
-            inspect::run(&args, home)
+        ImageCommand::Inspect(args) => {
+            inspect::of_kind("image", args.images, args.format, false, home)
         }
         ImageCommand::Load(args) => archives::load(&args, home),
         ImageCommand::Ls(args) => images::list(&args, home),

@@ -7,7 +7,6 @@ mod create;
 mod diff;
 mod exec;
 mod export;
-mod inspect;
 mod kill;
 mod logs;
 mod ls;
@@ -26,6 +25,7 @@ mod update;
 mod wait;
 
 use crate::cli::container::{ContainerCommand, ContainerVerb, ListArgs};
+use crate::commands::inspect;
 use crate::home::Home;
 use crate::report::{Class, Failure};
 
@@ -62,7 +62,9 @@ pub fn command(command: ContainerCommand, home: &Home) -> anyhow::Result<u8> {
     match command {
         ContainerCommand::Verb(command) => verb(command, home),
         ContainerCommand::Ls(args) => list(&args, home),
-        ContainerCommand::Inspect(args) => inspect::run(&args, home),
+        ContainerCommand::Inspect(args) => {
+            inspect::of_kind("container", args.containers, args.format, args.size, home)
+        }
         ContainerCommand::Prune(args) => prune::run(&args, home),
     }
 }

@@ -2,12 +2,12 @@
 
 mod connect;
 mod create;
-mod inspect;
 mod ls;
 mod prune;
 mod rm;
 
 use crate::cli::network::NetworkCommand;
+use crate::commands::inspect;
 use crate::home::Home;
 
 pub use prune::prune;
@@ -16,7 +16,9 @@ pub use prune::prune;
 pub fn command(command: NetworkCommand, home: &Home) -> anyhow::Result<u8> {
     match command {
         NetworkCommand::Create(args) => create::run(&args, home),
-        NetworkCommand::Inspect(args) => inspect::run(args, home),
+        NetworkCommand::Inspect(args) => {
+            inspect::of_kind("network", args.networks, args.format, false, home)
+        }
         NetworkCommand::Ls(args) => ls::run(&args, home),
         NetworkCommand::Prune(args) => prune::run(&args, home),
         NetworkCommand::Rm(args) => rm::run(&args, home),
