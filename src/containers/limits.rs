@@ -197,7 +197,10 @@ pub fn of_build(texts: &[String]) -> Result<Resources, Failure> {
             }
             "cpu-shares" => flags.cpu_shares = Some(number()?),
             "cpu-period" => flags.cpu_period = Some(number()?),
-            "cpu-quota" => flags.cpu_quota = i64::try_from(number()?).ok(),
+            "cpu-quota" => {
+                let quota = i64::try_from(number()?);
+                flags.cpu_quota = Some(quota.map_err(|_| invalid("not a number"))?);
+            }
             "cpuset-cpus" => flags.cpuset_cpus = Some(value.to_owned()),
             "cpuset-mems" => flags.cpuset_mems = Some(value.to_owned()),
             _ => return Err(invalid(&format!("unknown resource {name}"))),
@@ -273,6 +276,7 @@ mod tests {
             "disk=1",
             "memory=1",
             "cpu-quota=-1",
+            "cpu-quota=9223372036854775808",
         ] {
             assert!(of_build(&texts(&[wrong])).is_err(), "{wrong}");
         }
