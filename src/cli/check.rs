@@ -15,7 +15,7 @@ pub struct CheckArgs {
     #[arg(value_name = "PATH", default_value = ".")]
     pub context: String,
 
-    /// Dockerfile: a file or an http or https URL [default: PATH/Dockerfile]
+    /// Dockerfile: a file, an http or https URL, or - for standard input [default: PATH/Dockerfile]
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
 
