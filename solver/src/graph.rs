@@ -15,7 +15,8 @@ digest! {
     VertexId
 }
 
-/// A byte range of the Dockerfile; travels with a vertex to the error's frame.
+/// A byte range of the Dockerfile, in a finding also of the ignore file; travels with a vertex to the
+/// error's frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Span {
     /// First byte.
