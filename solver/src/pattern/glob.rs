@@ -433,6 +433,12 @@ mod tests {
             name in "[ab/.c]{0,8}",
             deep: bool,
         ) {
+            // More states than a word has bits.
+            let (long, far) = ("[a]".repeat(64) + &pattern, "a".repeat(64) + &name);
+            let tokens = parse(&long, deep).unwrap();
+            let expected = naive(&tokens, &far.chars().collect::<Vec<_>>());
+            prop_assert_eq!(Glob::new(tokens).matches(far.as_bytes()), expected);
+
             let tokens = parse(&pattern, deep).unwrap();
             let expected = naive(&tokens, &name.chars().collect::<Vec<_>>());
             let glob = Glob::new(tokens);
