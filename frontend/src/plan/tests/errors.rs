@@ -11,6 +11,10 @@ fn wrong_files_are_refused_in_the_references_words() {
             "failed to parse stage name \"BusyBox\": invalid reference format: repository name (library/BusyBox) must be lowercase",
         ),
         (
+            "FROM busybox\nRUN --mount=type=cache,target=/c,source=./seed/ x\n",
+            "open /seed: no such file or directory",
+        ),
+        (
             "FROM busyboks\n",
             "busyboks: not found (did you mean busybox?)",
         ),
