@@ -34,6 +34,18 @@ fn packed(place: &Place, with: Option<&str>) -> Vec<u8> {
     output.stdout
 }
 
+/// The project as an archive by each way of packing there is, with another word in each.
+fn archives(place: &Place) -> impl Iterator<Item = (String, Vec<u8>)> {
+    let there = PACKERS
+        .into_iter()
+        .filter(|with| with.is_none_or(has_program));
+    there.map(|with| {
+        let word = format!("by {with:?}");
+        written(place, &word);
+        (word, packed(place, with))
+    })
+}
+
 fn written(place: &Place, word: &str) {
     place.write("Dockerfile", DOCKERFILE);
     place.write("word", word);
@@ -78,13 +90,7 @@ fn an_archive_on_standard_input_is_a_context() {
     let Some(place) = Place::with_base() else {
         return;
     };
-    for with in PACKERS {
-        if !with.is_none_or(has_program) {
-            continue;
-        }
-        let word = format!("by {with:?}");
-        written(&place, &word);
-        let archive = packed(&place, with);
+    for (word, archive) in archives(&place) {
         let first = fed(&place, &["--progress=plain", "-t", "app", "-"], &archive).ok();
         assert!(first.reason("COPY").len() > 1, "{}", first.err);
         assert_eq!(place.sh("cat /out"), word);
@@ -373,14 +379,9 @@ fn an_archive_is_a_context_by_its_name() {
     let Some(place) = Place::with_base() else {
         return;
     };
-    for with in PACKERS {
-        if !with.is_none_or(has_program) {
-            continue;
-        }
-        let word = format!("by {with:?}");
-        written(&place, &word);
+    for (word, archive) in archives(&place) {
         let file = place.path("context.archive");
-        fs::write(&file, packed(&place, with)).unwrap();
+        fs::write(&file, archive).unwrap();
         let file = file.to_str().unwrap();
         let arguments = ["--progress=plain", "-t", "app", file];
         place.rbuild(&arguments).ok();
