@@ -23,6 +23,7 @@ mod layers;
 mod open;
 mod probe;
 pub(crate) mod remove;
+mod spread;
 pub(crate) mod staging;
 mod sweep;
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::flavour::{Body, FORMAT, Header};
+use super::spread::spread;
 use super::staging::random_name;
 use super::{Flavour, Inner, Store, StoreError, StoreOptions, Xattrs, flavour, probe, remove};
 use crate::database::Database;
@@ -23,6 +24,9 @@ const DIRECTORIES: [&str; 9] = [
     "volumes",
     "tmp",
 ];
+
+/// Those of them in which one directory after the other is made, and files in those.
+const SPREAD: [&str; 4] = ["mounts/v1", "containers", "volumes", "tmp"];
 
 /// What `store.json` is called while it is written.
 const SCRATCH: &str = "store.json.new";
@@ -172,6 +176,9 @@ fn make(root: &Path, json: &Path) -> Result<Body, StoreError> {
             .mode(0o700)
             .create(&path)
             .map_err(StoreError::io("make", &path))?;
+    }
+    for dir in SPREAD {
+        spread(&root.join(dir));
     }
     // One makes it; who waited finds it made.
     let _alone = alone(root)?;
