@@ -18,6 +18,7 @@ mod commands;
 mod containers;
 mod contexts;
 mod copy;
+mod devices;
 mod diff;
 mod export;
 mod findings;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use cache::explain::Explanation;
 use cache::records::Records;
 use cache::{Context, SelectError, Snapshot, Store, StoreError};
+use executor::cdi::Edits;
 use executor::container::ContainerError;
 use executor::container::spec::Resources;
 use executor::ops::{Executor, ExecutorOptions, OpError, SecretSource};
@@ -83,7 +84,13 @@ pub fn build(project: &Project, request: &Request, tools: &Tools<'_>) -> Result<
     let dockerfile = parse(source)?;
     let resolver = Dated {
         images: tools.images,
-        sources: new_executor(request, tools, HashMap::new(), HashMap::new()),
+        sources: new_executor(
+            request,
+            tools,
+            HashMap::new(),
+            HashMap::new(),
+            HashMap::new(),
+        ),
         cancel: tools.cancel,
     };
     let plan = frontend::plan(&dockerfile, &request.plan, &resolver)
@@ -104,7 +111,8 @@ pub fn build(project: &Project, request: &Request, tools: &Tools<'_>) -> Result<
             .note("note: RUN steps share the host's network (--network=none isolates them)");
     }
 
-    let ready = Ready::new(project, request, tools, &plan)?;
+    let devices = request.devices.of_plan(&plan, source)?;
+    let ready = Ready::new(project, request, tools, &plan, devices)?;
     let steps = plan.graph.iter().map(|(_, vertex)| vertex);
     let records = Records::new(tools.store, project.identity())
         .in_build(tools.build)
@@ -155,8 +163,10 @@ fn new_executor(
     tools: &Tools<'_>,
     contexts: HashMap<String, Arc<Context>>,
     trees: HashMap<String, Snapshot>,
+    devices: HashMap<VertexId, Edits>,
 ) -> Executor {
     Executor::new(ExecutorOptions {
+        devices,
         store: tools.store.clone(),
         contexts,
         trees,
@@ -176,6 +186,7 @@ pub fn fetching(
     ssh_agents: HashMap<String, PathBuf>,
 ) -> Executor {
     Executor::new(ExecutorOptions {
+        devices: HashMap::new(),
         store: store.clone(),
         contexts: HashMap::new(),
         trees: HashMap::new(),
@@ -215,6 +226,7 @@ impl Ready {
         request: &Request,
         tools: &Tools<'_>,
         plan: &BuildPlan,
+        devices: HashMap<VertexId, Edits>,
     ) -> Result<Self, Failure> {
         let contexts = contexts::open(project, request, tools.store, plan)?;
         let mut trees = HashMap::new();
@@ -234,7 +246,7 @@ impl Ready {
             trees.insert(name.to_owned(), snapshot);
         }
         Ok(Self {
-            executor: new_executor(request, tools, contexts.clone(), trees),
+            executor: new_executor(request, tools, contexts.clone(), trees, devices),
             contexts,
             _keeper: keeper,
         })

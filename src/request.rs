@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
+use executor::cdi::Allowed;
 use executor::ops::SecretSource;
 use frontend::plan::{NamedContext, PlanRequest};
 use image::Platform;
@@ -11,6 +12,7 @@ use solver::op::NetworkMode;
 use crate::cli::check::CheckArgs;
 use crate::cli::plan::PlanArgs;
 use crate::cli::value::{Pair, SecretPlace};
+use crate::devices::Devices;
 use crate::project::place::Place;
 use crate::report::{Class, Failure};
 
@@ -26,6 +28,8 @@ pub struct Request {
     pub secrets: HashMap<String, SecretSource>,
     /// `--ssh`.
     pub ssh_agents: HashMap<String, PathBuf>,
+    /// `--allow device` and where devices are described.
+    pub devices: Devices,
 }
 
 impl Request {
@@ -64,16 +68,15 @@ impl Request {
             now: crate::time::now(),
             ..PlanRequest::default()
         };
-        for entitlement in &args.allow {
-            match entitlement.as_str() {
-                "network.host" => plan.allow_host_network = true,
-                "security.insecure" => plan.allow_insecure = true,
-                other => {
-                    return Err(
-                        Failure::new(Class::Yours, format!("--allow {other} is not done"))
-                            .help("network.host and security.insecure can be allowed"),
-                    );
-                }
+        let mut devices = Devices {
+            allowed: Allowed::default(),
+            directories: args.cdi_spec_dirs.clone(),
+        };
+        for given in &args.allow {
+            // of a device more than a name can be said, behind a comma
+            let whole = given.starts_with("device=");
+            for entitlement in given.split(|c| c == ',' && !whole) {
+                allow(entitlement, &mut plan, &mut devices)?;
             }
         }
         Ok(Self {
@@ -82,7 +85,31 @@ impl Request {
             archives,
             secrets: secrets(args)?,
             ssh_agents: ssh_agents(args)?,
+            devices,
         })
+    }
+}
+
+/// One entitlement of `--allow`.
+fn allow(entitlement: &str, plan: &mut PlanRequest, devices: &mut Devices) -> Result<(), Failure> {
+    match entitlement.strip_prefix("device") {
+        Some(rest) if rest.is_empty() || rest.starts_with('=') => {
+            { devices.allowed.add(rest) }.map_err(|error| Failure::from_error(Class::Yours, &error))
+        }
+        _ => match entitlement {
+            "network.host" => {
+                plan.allow_host_network = true;
+                Ok(())
+            }
+            "security.insecure" => {
+                plan.allow_insecure = true;
+                Ok(())
+            }
+            other => Err(
+                Failure::new(Class::Yours, format!("--allow {other} is not done"))
+                    .help("network.host, security.insecure and device[=NAME] can be allowed"),
+            ),
+        },
     }
 }
 

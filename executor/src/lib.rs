@@ -2,6 +2,7 @@
 //!
 //! This room knows no Dockerfile; and within it, [`container`] knows no solver.
 //!
+//! - [`cdi`]: devices by name, as the Container Device Interface describes them
 //! - [`container`]: everything needed to start one as plain data, the launcher that starts it, and what it reports
 //! - [`monitor`]: one process a running container, that outlives the command that started it
 //! - [`namespace`]: how an ordinary user gets the rights that containers need
@@ -10,6 +11,7 @@
 //! - [`sys`]: the only `unsafe` code of the project: system calls that no crate has
 
 mod archive;
+pub mod cdi;
 pub mod container;
 mod kernel;
 pub mod monitor;

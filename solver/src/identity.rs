@@ -215,7 +215,8 @@ fn describe_exec(exec: &ExecOp, put: &mut dyn FnMut(&str, &str, &str)) {
         put("mount", &mount.target, &mount_value(mount));
     }
     for device in &exec.devices {
-        put("device", device, "");
+        let required = if device.required { "required" } else { "" };
+        put("device", &device.name, required);
     }
     for ulimit in &exec.ulimits {
         let (name, limits) = ulimit.split_once('=').unwrap_or((ulimit, ""));
@@ -360,7 +361,7 @@ fn yes_or_no(value: bool) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::op::{EnvOrigin, EnvVar, Sharing};
+    use crate::op::{DeviceRequest, EnvOrigin, EnvVar, Sharing};
     use crate::{CacheKey, ChangeDigest, StateFold};
 
     fn exec() -> ExecOp {
@@ -474,7 +475,10 @@ mod tests {
         assert!(changed(|run| run.ulimits.push("nofile=1".into())));
         assert!(changed(|run| run.shm_size = Some(1)));
         assert!(changed(|run| run.cgroup_parent = Some("x".into())));
-        assert!(changed(|run| run.devices.push("vendor/gpu=0".into())));
+        assert!(changed(|run| run.devices.push(DeviceRequest {
+            name: "vendor/gpu=0".into(),
+            required: false
+        })));
         assert!(changed(
             |run| run.platform = Platform::new("linux", "arm64", "")
         ));

@@ -152,6 +152,15 @@ pub struct GitOp {
     pub commit_mtime: bool,
 }
 
+/// A device that a RUN asks for by the name that the Container Device Interface gives it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct DeviceRequest {
+    /// `vendor.com/class=name` and the like.
+    pub name: String,
+    /// Whether the step cannot be without it.
+    pub required: bool,
+}
+
 /// A process in a container.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ExecOp {
@@ -183,8 +192,8 @@ pub struct ExecOp {
     pub shm_size: Option<u64>,
     /// `--cgroup-parent`.
     pub cgroup_parent: Option<String>,
-    /// CDI device names.
-    pub devices: Vec<String>,
+    /// `RUN --device`, in the order in which they are written.
+    pub devices: Vec<DeviceRequest>,
     /// For which machine.
     pub platform: Platform,
 }

@@ -96,14 +96,13 @@ pub struct PlanArgs {
     #[arg(help_heading = "Cache", long)]
     pub pull: bool,
 
-    /// Allow what the default isolation forbids: network.host, security.insecure
-    #[arg(
-        help_heading = "RUN",
-        long,
-        value_name = "ENTITLEMENT",
-        value_delimiter = ','
-    )]
+    /// Allow what the default isolation forbids: network.host, security.insecure, device[=NAME]
+    #[arg(help_heading = "RUN", long, value_name = "ENTITLEMENT")]
     pub allow: Vec<String>,
+
+    /// Where devices of RUN --device are described, instead of /etc/cdi and /var/run/cdi (repeatable)
+    #[arg(help_heading = "RUN", long = "cdi-spec-dir", value_name = "DIR")]
+    pub cdi_spec_dirs: Vec<PathBuf>,
 
     /// A limit of RUN's processes (repeatable)
     #[arg(help_heading = "RUN", long = "ulimit", value_name = "NAME=SOFT[:HARD]")]

@@ -84,6 +84,7 @@ pub fn snapshot(
         progress.expect([(vertex, Kind::Task, format!("[image] {name}"))]);
     }
     let executor = Executor::new(ExecutorOptions {
+        devices: HashMap::new(),
         store: images.store.clone(),
         contexts: HashMap::new(),
         trees: HashMap::new(),

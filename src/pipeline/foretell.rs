@@ -45,7 +45,13 @@ pub fn foretell(
     let images = StandIns {
         images: tools.map(|tools| Dated {
             images: tools.images,
-            sources: new_executor(request, tools, HashMap::new(), HashMap::new()),
+            sources: new_executor(
+                request,
+                tools,
+                HashMap::new(),
+                HashMap::new(),
+                HashMap::new(),
+            ),
             cancel: tools.cancel,
         }),
         unreached: Mutex::default(),
@@ -76,7 +82,7 @@ fn look(
     tools: &Tools<'_>,
     plan: &BuildPlan,
 ) -> Result<HashMap<VertexId, Prospect>, Failure> {
-    let ready = Ready::new(project, request, tools, plan)?;
+    let ready = Ready::new(project, request, tools, plan, HashMap::new())?;
     let steps = plan.graph.iter().map(|(_, vertex)| vertex);
     let records = Records::new(tools.store, project.identity())
         .only_looking()

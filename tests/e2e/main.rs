@@ -13,6 +13,7 @@ mod check;
 mod containers;
 mod contexts;
 mod deltas;
+mod devices;
 mod disks;
 mod errors;
 mod files;

@@ -35,8 +35,9 @@ use std::sync::Arc;
 
 use cache::{Context, Layer, Lease, Snapshot, Store};
 use solver::traits::{Selection, Verdict};
-use solver::{Cancel, Job, LayerDigest, Op, StateDigest, TreeDigest, Vertex, Worker};
+use solver::{Cancel, Job, LayerDigest, Op, StateDigest, TreeDigest, Vertex, VertexId, Worker};
 
+use crate::cdi::Edits;
 use crate::container::spec::Resources;
 pub use context::Fetched;
 pub use error::OpError;
@@ -60,6 +61,8 @@ pub struct ExecutorOptions {
     pub host_certs: Option<PathBuf>,
     /// What the processes of a step may use; in no key, as it changes no result.
     pub resources: Resources,
+    /// What the devices of `RUN --device` change, by the steps that ask for them.
+    pub devices: HashMap<VertexId, Edits>,
     /// The program that is executed as launcher; this one when none is given.
     pub launcher: Option<PathBuf>,
 }

@@ -81,6 +81,7 @@ impl World {
 
     fn new_executor(&self) -> Executor {
         let mut options = ExecutorOptions {
+            devices: HashMap::new(),
             store: self.store.clone(),
             contexts: HashMap::new(),
             trees: HashMap::new(),

@@ -18,6 +18,7 @@ mod checks;
 mod contexts;
 mod copy;
 mod csv;
+mod device;
 mod environment;
 mod epoch;
 mod error;

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use solver::op::{EnvVar, ExecOp, InlineFile, NetworkMode, Op, SecurityMode};
 
-use super::csv::fields;
 use super::error::PlanError;
 use super::gotext::quoted;
 use super::mounts;
@@ -82,7 +81,7 @@ impl Work<'_, '_> {
             devices: run
                 .devices
                 .iter()
-                .map(|word| device(&word.text))
+                .map(|word| super::device::parse(&word.text))
                 .collect::<Result<_, _>>()?,
             platform: self.state.platform.clone(),
         };
@@ -211,31 +210,6 @@ impl Work<'_, '_> {
         text.push_str(" # buildkit");
         text
     }
-}
-
-/// `--device=[name=]NAME[,required]`.
-fn device(text: &str) -> Result<String, PlanError> {
-    let mut name = None;
-    for field in fields(text)? {
-        let (key, value) = field.split_once('=').unwrap_or((&field, "true"));
-        match key.to_lowercase().as_str() {
-            "required" => {
-                if super::parse_bool(value).is_none() {
-                    let message = format!("invalid value for required: {value}");
-                    return Err(PlanError::new(message));
-                }
-            }
-            "name" if name.is_none() => name = Some(value.to_owned()),
-            "name" => return Err(PlanError::new("device name already set")),
-            _ if name.is_none() => name = Some(field.to_string()),
-            key => {
-                return Err(PlanError::new(format!(
-                    "unexpected key '{key}' in '{field}'"
-                )));
-            }
-        }
-    }
-    name.ok_or_else(|| PlanError::new(format!("device name is missing in '{text}'")))
 }
 
 /// Whether a command is a heredoc and nothing else: `<<EOF`, `3<<-"EOF"`.

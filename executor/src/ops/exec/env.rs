@@ -35,6 +35,17 @@ pub fn environment(op: &ExecOp, agent: Option<&str>, with_certs: bool) -> Vec<St
         .collect()
 }
 
+/// Sets the variables of devices, which win over the step's own.
+pub fn with_devices(env: &mut Vec<String>, added: &[String]) {
+    for variable in added {
+        let name = variable.split('=').next();
+        match { env.iter_mut() }.find(|known| known.split('=').next() == name) {
+            Some(known) => known.clone_from(variable),
+            None => env.push(variable.clone()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use solver::op::{EnvOrigin, EnvVar};

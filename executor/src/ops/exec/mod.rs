@@ -28,6 +28,7 @@ use self::output::Output;
 use self::ssh::Relay;
 use super::error::OpError;
 use super::{Executor, input};
+use crate::cdi::Edits;
 use crate::container::own_group;
 use crate::container::spec::{Network, Process, RootFs, Security};
 use crate::container::{Attachments, ContainerError, ContainerSpec, Exit, Launcher, Stdio, Stream};
@@ -47,18 +48,18 @@ pub(super) fn run(
     op: &ExecOp,
     lease: &Lease,
 ) -> Result<Snapshot, OpError> {
-    if let Some(device) = op.devices.first() {
-        return Err(OpError::Unsupported {
-            what: format!("RUN --device={device}"),
-        });
-    }
+    let devices = devices(executor, job, op)?;
     let below = input(job, 0)?;
     let view = executor.store().view(below)?;
-    let mounts = Mounts::prepare(executor, job, op)?;
+    let mut mounts = Mounts::prepare(executor, job, op)?;
+    mounts.of_devices(&devices);
     let layer = executor.store().new_layer()?;
     layer.adopt_root(&view)?;
     let lower = executor.store().layer_dirs(&below.layers)?;
-    let spec = spec(executor, op, lower, &layer, &mounts);
+    let mut spec = spec(executor, op, lower, &layer, &mounts);
+    env::with_devices(&mut spec.process.env, &devices.env);
+    spec.process.groups.clone_from(&devices.groups);
+    spec.devices.clone_from(&devices.devices);
     let begun = layer.now()?;
     let exit = contain(executor, job, op, &spec, mounts, lease)?;
     let made = Made {
@@ -74,6 +75,17 @@ pub(super) fn run(
     };
     let layer = layer.commit_scanned(&view, &made)?;
     Ok(super::on_top(below, &layer))
+}
+
+/// What the devices of a step change: known before anything ran, or it has none.
+fn devices(executor: &Executor, job: &Job<'_, Snapshot>, op: &ExecOp) -> Result<Edits, OpError> {
+    match (op.devices.first(), executor.options.devices.get(&job.id)) {
+        (None, _) => Ok(Edits::default()),
+        (Some(_), Some(edits)) => Ok(edits.clone()),
+        (Some(device), None) => Err(OpError::Unsupported {
+            what: format!("RUN --device={} without a registry of devices", device.name),
+        }),
+    }
 }
 
 /// The network of a step's container: the host's unless there is to be none.
@@ -189,10 +201,13 @@ fn contain(
 impl Executor {
     fn launcher(&self) -> Result<Arc<Launcher>, OpError> {
         own_group::step_aside(&self.options.resources);
-        let host_sources: Vec<PathBuf> = match &self.options.host_certs {
+        let mut host_sources: Vec<PathBuf> = match &self.options.host_certs {
             Some(bundle) => vec![certs::source(bundle)?],
             None => Vec::new(),
         };
+        for edits in self.options.devices.values() {
+            host_sources.extend(edits.host_sources().map(std::path::Path::to_owned));
+        }
         self.launcher
             .get(
                 self.store().root().to_owned(),

@@ -10,6 +10,7 @@ use solver::Job;
 use solver::op::{ExecMount, ExecOp, MountKind};
 
 use super::{bind, cache, certs};
+use crate::cdi::Edits;
 use crate::container::hosts;
 use crate::container::spec::{Mount, MountSource, Propagation, Upper};
 use crate::ops::Executor;
@@ -165,6 +166,17 @@ impl Mounts {
             }
         }
         Ok(())
+    }
+
+    /// The mounts that devices bring, each in the place of what was there.
+    pub fn of_devices(&mut self, devices: &Edits) {
+        for mount in &devices.mounts {
+            self.list.retain(|known| known.target != mount.target);
+            let below = components(&mount.target).collect::<Vec<_>>();
+            let sorted = |known: &Mount| components(&known.target).le(below.iter().copied());
+            let at = self.list.iter().rposition(sorted).map_or(0, |at| at + 1);
+            self.list.insert(at, mount.clone());
+        }
     }
 
     fn add(

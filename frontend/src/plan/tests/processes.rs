@@ -32,6 +32,19 @@ fn the_forms_of_run() {
 }
 
 #[test]
+fn arguments_for_an_sbom_are_no_variables() {
+    let plan = plan_of(
+        "ARG BUILDKIT_SBOM_SCAN_CONTEXT=true\nFROM busybox\nARG BUILDKIT_SBOM_SCAN_STAGE=true\n\
+         ARG BUILDKIT_SBOM_SCAN_CONTEXT\nARG OTHER=x$BUILDKIT_SBOM_SCAN_STAGE\nRUN env\n",
+    );
+    let names: Vec<&str> = plan.exec().env.iter().map(|v| v.name.as_str()).collect();
+    assert!(names.contains(&"OTHER"), "{names:?}");
+    assert!(!names.iter().any(|name| name.contains("SBOM")), "{names:?}");
+    let other = plan.exec().env.iter().find(|v| v.name == "OTHER");
+    assert_eq!(other.unwrap().value, "x");
+}
+
+#[test]
 fn names_show_values_but_no_secrets() {
     let plan = plan_of(
         "FROM busybox\nARG V=1\nRUN --mount=type=secret,id=s,env=TOKEN echo \"$V\" '$V' $TOKEN $HOME\n",
