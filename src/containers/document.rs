@@ -2,7 +2,7 @@
 //! and by `update`; what it does is in its status. Knows no flags and no processes.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use image::config::Healthcheck;
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,8 @@ pub struct Document {
     pub networks: BTreeMap<String, Endpoint>,
     /// Where the image's output goes when it is started.
     pub log: LogSettings,
+    /// Another OCI runtime's program, if that makes its processes.
+    pub runtime_program: Option<PathBuf>,
 }
 
 /// What runs: Docker's `Config`.

@@ -126,8 +126,7 @@ pub fn prepare(
             network: network.plan,
             keep_stdin: config.open_stdin,
             afterwards: host.auto_remove.then(|| removal(store, row)),
-            runtime: Some(host.runtime.clone())
-                .filter(|name| !matches!(name.as_str(), "" | "runc" | "rbuild")),
+            runtime: document.runtime_program.clone(),
         },
         joined,
         given: network.given,

@@ -34,6 +34,7 @@ pub mod request;
 pub mod restart;
 mod rights;
 pub mod root;
+mod runtime;
 pub mod session;
 mod shared;
 pub mod signal;

@@ -33,10 +33,6 @@ pub fn flags(flags: &Flags) -> Result<(), Failure> {
             "--disable-content-trust=false",
         ),
         (
-            other(&flags.whole.runtime, &["runc", "rbuild", ""]),
-            "--runtime other than runc, which is rbuild itself",
-        ),
-        (
             other(&flags.whole.log_driver, &["json-file", "local", "none"]),
             "--log-driver other than json-file, local and none",
         ),

@@ -9,7 +9,7 @@ use image::config::Healthcheck;
 
 use super::document::{Config, Device, Document, Endpoint, HostConfig, LogConfig, LogSettings};
 use super::mounts::Wanted;
-use super::{ENGINE, env, limits, mounts, ports, refuse, restart, signal};
+use super::{ENGINE, env, limits, mounts, ports, refuse, restart, runtime, signal};
 use crate::cli::container::{Flags, HealthFlags};
 use crate::report::{Class, Failure};
 
@@ -52,6 +52,11 @@ pub fn understand(flags: &Flags, detach: bool) -> Result<Request, Failure> {
     }
     let mut config = config(flags, detach)?;
     let (mut host_config, log) = host_config(flags)?;
+    let runtime_program = runtime::program(flags.whole.runtime.as_deref())?;
+    if runtime_program.is_some() && !host_config.pid_mode.is_empty() {
+        // nobody would end its processes with the monitor
+        return Err(wrong("--pid is not done with another --runtime"));
+    }
     let mut mounts = Vec::new();
     for (at, text) in flags.files.volumes.iter().enumerate() {
         // The same words twice are the same mount.
@@ -80,6 +85,7 @@ pub fn understand(flags: &Flags, detach: bool) -> Result<Request, Failure> {
             host_config,
             networks,
             log,
+            runtime_program,
             ..Document::default()
         },
         mounts,
@@ -219,7 +225,10 @@ fn host_config(flags: &Flags) -> Result<(HostConfig, LogSettings), Failure> {
         userns_mode: security.userns.clone().unwrap_or_default(),
         shm_size: files.shm_size.filter(|size| *size > 0).unwrap_or(64 << 20),
         sysctls: sysctls(&security.sysctls)?,
-        runtime: whole.runtime.clone().unwrap_or_else(|| "runc".to_owned()),
+        runtime: whole
+            .runtime
+            .clone()
+            .unwrap_or_else(|| runtime::DEFAULT.to_owned()),
         annotations: pairs("--annotation", &whole.annotations)?,
         devices: devices(&files.devices)?,
         ulimits: (!ulimits.is_empty()).then_some(ulimits),

@@ -40,6 +40,7 @@ mod place;
 mod probe;
 mod registry;
 mod run;
+mod runtimes;
 mod still;
 mod stops;
 #[cfg(target_arch = "x86_64")]

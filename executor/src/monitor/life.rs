@@ -41,8 +41,8 @@ pub struct Life {
     /// Arguments with which this program is executed in the monitor's place, outside the container's
     /// namespaces, when all is over: `--rm`. Not when whoever started it takes that over.
     pub afterwards: Option<Vec<OsString>>,
-    /// Another OCI runtime (`crun`, or a path) that starts the container instead of this program.
-    pub runtime: Option<String>,
+    /// Another OCI runtime that starts the container instead of this program.
+    pub runtime: Option<PathBuf>,
 }
 
 /// When a container that has ended is started again.

@@ -17,12 +17,6 @@ pub enum NetworkError {
         /// Why.
         cause: Errno,
     },
-    /// Another container has that port of the host.
-    #[error("Bind for {at} failed: port is already allocated")]
-    Allocated {
-        /// Address and port.
-        at: SocketAddr,
-    },
     /// A program of the host has that port.
     #[error("listen {protocol} {at}: bind: address already in use")]
     InUse {

@@ -1,5 +1,7 @@
 //! Containers that other runtimes start.
 
+use std::path::{Path, PathBuf};
+
 use executor::monitor::{Attach, State, start};
 
 use crate::Case;
@@ -15,19 +17,19 @@ pub const CASES: &[Case] = &[
 ];
 
 /// Those that are here and may be used.
-fn runtimes(world: &World) -> Vec<&'static str> {
+fn runtimes(world: &World) -> Vec<PathBuf> {
     if !executor::namespace::is_initial() {
         eprintln!("SKIPPED: only root can start other runtimes here");
         return Vec::new();
     }
-    let found: Vec<&str> = ["crun", "runc"]
+    let found: Vec<PathBuf> = ["crun", "runc"]
         .into_iter()
-        .filter(|name| {
-            ["/usr/bin", "/usr/sbin", "/usr/local/bin"]
-                .iter()
-                .any(|directory| std::path::Path::new(directory).join(name).exists())
+        .filter_map(|name| {
+            let places = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"];
+            let mut files = places.iter().map(|place| Path::new(place).join(name));
+            files.find(|file| file.exists())
         })
-        .filter(|name| match by(world, name, "true").start() {
+        .filter(|runtime| match by(world, runtime, "true").start() {
             // crun wants control groups of one version
             Err(error) if error.to_string().contains("hybrid mode") => {
                 eprintln!("SKIPPED: {error}");
@@ -42,18 +44,18 @@ fn runtimes(world: &World) -> Vec<&'static str> {
     found
 }
 
-fn by(world: &World, runtime: &str, script: &str) -> Place {
+fn by(world: &World, runtime: &Path, script: &str) -> Place {
     let mut place = world.place(script);
     place.life.runtime = Some(runtime.to_owned());
     place
 }
 
 fn output_and_code(world: &World) {
-    for runtime in runtimes(world) {
+    for runtime in &runtimes(world) {
         let place = by(world, runtime, "echo out; echo err >&2; exit 3");
         let heard = hear(&mut place.attached(false));
         let said = (heard.out.as_str(), heard.err.as_str(), heard.code);
-        assert_eq!(said, ("out\n", "err\n", Some(3)), "{runtime}");
+        assert_eq!(said, ("out\n", "err\n", Some(3)), "{}", runtime.display());
         assert_eq!(place.over().exit_code, 3);
         let config = std::fs::read(place.folder.join("config.json")).unwrap();
         let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
@@ -71,14 +73,19 @@ fn same(world: &World) {
     let script = "grep -E '^(Cap|Seccomp:|NoNewPrivs|Uid|Gid)' /proc/self/status; ulimit -n; hostname; pwd; \
                   env | grep -E '^(HOME|PATH)' ; cat /proc/self/oom_score_adj; ls /dev/pts /dev/shm; echo $$";
     let ours = hear(&mut world.place(script).attached(false)).out;
-    for runtime in runtimes(world) {
+    for runtime in &runtimes(world) {
         let place = by(world, runtime, script);
-        assert_eq!(hear(&mut place.attached(false)).out, ours, "{runtime}");
+        assert_eq!(
+            hear(&mut place.attached(false)).out,
+            ours,
+            "{}",
+            runtime.display()
+        );
     }
 }
 
 fn not_started(world: &World) {
-    for runtime in runtimes(world) {
+    for runtime in &runtimes(world) {
         for (program, code) in [("nosuch", 127), ("/bin/data", 126)] {
             let mut place = by(world, runtime, "");
             place.life.spec.process.args = vec![program.to_owned()];
@@ -86,13 +93,14 @@ fn not_started(world: &World) {
             // a runtime may find out after it has started it
             assert!(
                 error.exit_status().is_none_or(|told| told == code),
-                "{runtime}: {error}"
+                "{}: {error}",
+                runtime.display()
             );
             place.over();
         }
     }
     if executor::namespace::is_initial() {
-        let error = by(world, "no-such-runtime", "")
+        let error = by(world, Path::new("/no-such-runtime"), "")
             .start()
             .unwrap_err()
             .to_string();
@@ -101,7 +109,7 @@ fn not_started(world: &World) {
 }
 
 fn terminal(world: &World) {
-    for runtime in runtimes(world) {
+    for runtime in &runtimes(world) {
         let mut place = by(world, runtime, "stty size; read a; echo \"got $a\"; exit 5");
         place.life.spec.process.terminal = true;
         place.life.keep_stdin = true;
@@ -121,12 +129,12 @@ fn terminal(world: &World) {
         attached.input().write(b"word\r").unwrap();
         let heard = hear(&mut attached);
         assert!(heard.out.contains("got word"), "{heard:?}");
-        assert_eq!(heard.code, Some(5), "{runtime}");
+        assert_eq!(heard.code, Some(5), "{}", runtime.display());
     }
 }
 
 fn stopped(world: &World) {
-    for runtime in runtimes(world) {
+    for runtime in &runtimes(world) {
         let place = by(
             world,
             runtime,
@@ -138,7 +146,7 @@ fn stopped(world: &World) {
         place.control().unpause().unwrap();
         assert!(!place.control().processes().unwrap().is_empty());
         place.control().stop(None, None).unwrap();
-        assert_eq!(hear(&mut attached).code, Some(7), "{runtime}");
+        assert_eq!(hear(&mut attached).code, Some(7), "{}", runtime.display());
         let mut attached = place.attached(false);
         hear_until(&mut attached, "x\nx\n");
         place.control().stop(None, Some(0)).unwrap();

@@ -84,8 +84,8 @@ pub struct Whole {
     /// An option of the log: max-size, max-file (repeatable)
     #[arg(long = "log-opt", value_name = "NAME=VALUE")]
     pub log_options: Vec<String>,
-    /// OCI runtime
-    #[arg(long, value_name = "NAME")]
+    /// Another OCI runtime: its path, or its name in PATH
+    #[arg(long, value_name = "PROGRAM")]
     pub runtime: Option<String>,
     /// Whether signatures of images are left alone, which is all that can be had
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]

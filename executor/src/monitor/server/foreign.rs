@@ -4,6 +4,7 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -30,7 +31,7 @@ use crate::sys::process::{Cloned, clone_process, exit_now, wait};
 const PID: &str = "pid";
 const NOTES: &str = "runtime.log";
 const CONSOLE: &str = "console";
-/// PATH by which a runtime and its helpers are found.
+/// PATH by which a runtime finds its helpers.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A container that was made and not started yet.
@@ -45,7 +46,7 @@ impl Monitor {
     /// Starts the container by another runtime.
     pub(super) fn begin_with(
         &mut self,
-        runtime: &str,
+        runtime: &Path,
         stdio: Vec<OwnedFd>,
         group: Option<Group>,
     ) -> Result<Cloning, ContainerError> {
@@ -87,7 +88,7 @@ impl Monitor {
     /// Has `runtime` make the container, its first process with these standard descriptors.
     pub(super) fn create_with(
         &self,
-        runtime: &str,
+        runtime: &Path,
         stdio: &[OwnedFd],
         group: Option<&Group>,
         capabilities: Capabilities,
@@ -128,12 +129,12 @@ impl Monitor {
     }
 
     /// Has `runtime` start what it made.
-    pub(super) fn start_with(&self, runtime: &str) -> Result<(), ContainerError> {
+    pub(super) fn start_with(&self, runtime: &Path) -> Result<(), ContainerError> {
         self.call(runtime, &["start", &self.life.id], &[], None, None)
     }
 
     /// Has `runtime` forget what it made.
-    pub(super) fn delete_with(&self, runtime: &str) {
+    pub(super) fn delete_with(&self, runtime: &Path) {
         // it may know nothing of it
         let _ = self.call(
             runtime,
@@ -161,7 +162,7 @@ impl Monitor {
     /// container's root is mounted for it and its `config.json` written.
     fn call(
         &self,
-        runtime: &str,
+        runtime: &Path,
         words: &[&str],
         stdio: &[OwnedFd],
         group: Option<&Group>,
@@ -196,7 +197,7 @@ impl Monitor {
     }
 
     /// What a runtime's last words mean.
-    fn meant(&self, runtime: &str, text: &str) -> ContainerError {
+    fn meant(&self, runtime: &Path, text: &str) -> ContainerError {
         let last = text.lines().last().unwrap_or_default();
         let said = serde_json::from_str::<serde_json::Value>(last).ok();
         let said = said
@@ -226,13 +227,13 @@ impl Monitor {
             };
         }
         ContainerError::Invalid {
-            why: format!("{runtime}: {said}"),
+            why: format!("{}: {said}", runtime.display()),
         }
     }
 
     fn become_runtime(
         &self,
-        runtime: &str,
+        runtime: &Path,
         words: &[&str],
         stdio: &[OwnedFd],
         bundle: Option<Capabilities>,
@@ -245,7 +246,7 @@ impl Monitor {
 
     fn try_become_runtime(
         &self,
-        runtime: &str,
+        runtime: &Path,
         words: &[&str],
         stdio: &[OwnedFd],
         bundle: Option<Capabilities>,
@@ -273,10 +274,11 @@ impl Monitor {
         if let (Some(root), Some(capabilities)) = (root, bundle) {
             attach_root(&root, "rootfs")?;
             let (who, env) = identify_in(&root, &spec.process)?;
-            let joined: Vec<PathBuf> = self
-                .joined
-                .iter()
-                .map(|fd| format!("/proc/self/fd/{}", fd.as_raw_fd()).into())
+            // the runtime's own, by number: it opens them in a process that has not inherited them
+            let own = rustix::process::getpid().as_raw_pid();
+            let joined = self.joined.iter().map(AsRawFd::as_raw_fd);
+            let joined: Vec<PathBuf> = joined
+                .map(|fd| format!("/proc/{own}/fd/{fd}").into())
                 .collect();
             let facts = Facts {
                 store: &self.life.store_root,
@@ -299,15 +301,12 @@ impl Monitor {
                 .map_err(failed("a namespace"))?;
         }
         let mut arguments = vec![
-            runtime.to_owned(),
+            runtime.display().to_string(),
             "--root".to_owned(),
             folder.join("runtime").display().to_string(),
         ];
         arguments.extend(["--log", NOTES, "--log-format", "json"].map(str::to_owned));
-        if Path::new(runtime)
-            .file_name()
-            .is_some_and(|name| name == "crun")
-        {
+        if runtime.file_name().is_some_and(|name| name == "crun") {
             // it is in a group already, where there is one
             arguments.push("--cgroup-manager=disabled".to_owned());
         }
@@ -315,25 +314,12 @@ impl Monitor {
         let strings: Result<Vec<CString>, _> = arguments.into_iter().map(CString::new).collect();
         let strings = strings.map_err(|_| failed("arguments")(Errno::INVAL))?;
         let env = [CString::new(PATH).unwrap_or_default()];
-        let found = found(runtime).ok_or_else(|| ContainerError::Invalid {
-            why: format!("there is no runtime `{runtime}` on this machine"),
-        })?;
-        let Err(error) = nix::unistd::execve(&found, &strings, &env);
-        Err(failed(runtime)(Errno::from_raw_os_error(error as i32)))
+        let program = CString::new(runtime.as_os_str().as_bytes());
+        let program = program.map_err(|_| failed("arguments")(Errno::INVAL))?;
+        let Err(error) = nix::unistd::execve(&program, &strings, &env);
+        let what = runtime.display().to_string();
+        Err(failed(&what)(Errno::from_raw_os_error(error as i32)))
     }
-}
-
-/// Where a program is.
-fn found(name: &str) -> Option<CString> {
-    let path = if name.contains('/') {
-        Some(PathBuf::from(name)).filter(|path| path.exists())
-    } else {
-        let directories = PATH.strip_prefix("PATH=").unwrap_or(PATH).split(':');
-        directories
-            .map(|directory| Path::new(directory).join(name))
-            .find(|path| path.exists())
-    };
-    CString::new(path?.to_str()?).ok()
 }
 
 /// The descriptor that came over a console socket.

@@ -1,0 +1,116 @@
+//! Containers that another OCI runtime starts, through the binary: they look as rbuild's own do. Says
+//! nothing of what a runtime does inside.
+
+use crate::place::{BASE, Cleared, Place, doctor, has_networks};
+
+/// A place of root's and the other runtimes that work here; what is missing is said loudly.
+fn place() -> Option<(Cleared, Vec<&'static str>)> {
+    let place = Cleared(Place::with_base()?);
+    if doctor(&place)["tier"] != "root" {
+        eprintln!("SKIPPED: only root can have another runtime");
+        return None;
+    }
+    let works = |name: &&str| {
+        let tried = place.rbuild(&[
+            "run",
+            "--rm",
+            "--network",
+            "none",
+            "--runtime",
+            name,
+            BASE,
+            "true",
+        ]);
+        let missing = tried.err.contains("Unknown runtime") || tried.err.contains("hybrid mode");
+        if missing {
+            eprintln!("SKIPPED: no other runtime: {}", tried.err);
+        } else {
+            tried.ok();
+        }
+        !missing
+    };
+    let mut found = vec!["crun"];
+    found.retain(works);
+    // its name alone would be rbuild where there is none
+    found.extend(["/usr/sbin/runc", "/usr/bin/runc"].into_iter().find(works));
+    Some((place, found))
+}
+
+#[test]
+fn another_runtimes_container_looks_as_ours_does() {
+    let Some((place, runtimes)) = place() else {
+        return;
+    };
+    let networks = has_networks(&place);
+    let mut all = vec!["rbuild"];
+    all.extend(runtimes);
+    for runtime in all {
+        let run = |flags: &[&str], words: &[&str]| {
+            let flags = [&["run", "--runtime", runtime], flags, &[BASE], words].concat();
+            place.rbuild(&flags)
+        };
+        let ended = run(&["--rm"], &["sh", "-c", "echo out; echo err >&2; exit 3"]);
+        let said = (ended.code, ended.out.as_str(), ended.err.as_str());
+        assert_eq!(said, (3, "out\n", "err\n"), "{runtime}");
+        run(&["--rm"], &["nosuch"]).fails(127, "nosuch");
+        run(&["--rm"], &["/etc"]).fails(126, "/etc");
+        let script = "trap 'exit 7' TERM; echo ready; while :; do sleep 1 & wait $!; done";
+        let kept = [
+            "-d", "--name", "box", "-v", "vol:/v", "-e", "A=1", "-w", "/tmp",
+        ];
+        run(&kept, &["sh", "-c", script]).ok();
+        let asked = place.rbuild(&[
+            "exec",
+            "box",
+            "sh",
+            "-c",
+            "echo $A $PWD; touch /v/x; exit 4",
+        ]);
+        assert_eq!(
+            (asked.code, asked.out.as_str()),
+            (4, "1 /tmp\n"),
+            "{runtime}"
+        );
+        let template =
+            "{{.State.Status}} {{.HostConfig.Runtime}} {{len .NetworkSettings.IPAddress}}";
+        let shown = place.rbuild(&["inspect", "-f", template, "box"]).ok().out;
+        assert!(shown.starts_with(&format!("running {runtime} ")), "{shown}");
+        assert!(!networks || !shown.ends_with(" 0\n"), "{shown}");
+        assert_eq!(place.rbuild(&["logs", "box"]).ok().out, "ready\n");
+        for verb in ["pause", "unpause", "stop"] {
+            place.rbuild(&[verb, "box"]).ok();
+        }
+        let state = "{{.State.Status}} {{.State.ExitCode}}";
+        let stopped = place.rbuild(&["inspect", "-f", state, "box"]).ok().out;
+        assert_eq!(stopped, "exited 7\n", "{runtime}");
+        place.rbuild(&["start", "box"]).ok();
+        place.rbuild(&["kill", "box"]).ok();
+        let killed = place.rbuild(&["wait", "box"]).ok().out;
+        assert_eq!(killed, "137\n", "{runtime}");
+        place.rbuild(&["rm", "-f", "box"]).ok();
+    }
+}
+
+#[test]
+fn a_runtime_that_is_not_there_is_refused() {
+    let Some(place) = Place::with_base() else {
+        return;
+    };
+    for name in ["nosuch", "/no/such/runtime"] {
+        place
+            .rbuild(&["run", "--rm", "--runtime", name, BASE, "true"])
+            .fails(125, "Unknown runtime specified");
+    }
+    let beside = [
+        "run",
+        "--rm",
+        "--pid",
+        "host",
+        "--runtime",
+        "/bin/true",
+        BASE,
+        "true",
+    ];
+    place.rbuild(&beside).fails(125, "--pid is not done");
+    assert_eq!(place.rbuild(&["ps", "-aq"]).ok().out, "");
+}
