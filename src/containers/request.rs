@@ -57,6 +57,10 @@ pub fn understand(flags: &Flags, detach: bool) -> Result<Request, Failure> {
         // nobody would end its processes with the monitor
         return Err(wrong("--pid is not done with another --runtime"));
     }
+    if runtime_program.is_some() && host_config.init == Some(true) {
+        // the small init is a part of this program's own start
+        return Err(wrong("--init is not done with another --runtime"));
+    }
     let mut mounts = Vec::new();
     for (at, text) in flags.files.volumes.iter().enumerate() {
         // The same words twice are the same mount.

@@ -77,7 +77,12 @@ fn another_runtimes_container_looks_as_ours_does() {
         assert!(shown.starts_with(&format!("running {runtime} ")), "{shown}");
         assert!(!networks || !shown.ends_with(" 0\n"), "{shown}");
         assert_eq!(place.rbuild(&["logs", "box"]).ok().out, "ready\n");
-        for verb in ["pause", "unpause", "stop"] {
+        place.rbuild(&["pause", "box"]).ok();
+        let pid = place
+            .rbuild(&["inspect", "-f", "{{.State.Pid}}", "box"])
+            .ok();
+        assert!(is_frozen(pid.out.trim()), "{runtime}");
+        for verb in ["unpause", "stop"] {
             place.rbuild(&[verb, "box"]).ok();
         }
         let state = "{{.State.Status}} {{.State.ExitCode}}";
@@ -91,6 +96,49 @@ fn another_runtimes_container_looks_as_ours_does() {
     }
 }
 
+/// Whether the control group of a process, in the tree of version 2, stands still.
+fn is_frozen(pid: &str) -> bool {
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let group = groups.lines().find_map(|line| line.strip_prefix("0::"));
+    let trees = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
+    let events = trees.iter().find_map(|tree| {
+        let file = format!("{tree}{}/cgroup.events", group.unwrap());
+        std::fs::read_to_string(file).ok()
+    });
+    events.unwrap().contains("frozen 1")
+}
+
+#[test]
+fn a_privileged_container_of_another_runtime_has_the_devices_of_ours() {
+    let Some((place, runtimes)) = place() else {
+        return;
+    };
+    let list = |flags: &[&str], runtime: &str| {
+        let words = [
+            BASE,
+            "sh",
+            "-c",
+            "ls /dev; head -c 1 /dev/zero | od -An -tx1; ls -l /dev/again",
+        ];
+        let flags = [
+            &["run", "--rm", "--network", "none", "--runtime", runtime],
+            flags,
+            &words,
+        ]
+        .concat();
+        place.rbuild(&flags).out
+    };
+    for runtime in runtimes {
+        for flags in [&["--privileged"][..], &["--device", "/dev/kmsg:/dev/again"]] {
+            assert_eq!(
+                list(flags, runtime),
+                list(flags, "rbuild"),
+                "{runtime} {flags:?}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_runtime_that_is_not_there_is_refused() {
     let Some(place) = Place::with_base() else {
@@ -101,16 +149,13 @@ fn a_runtime_that_is_not_there_is_refused() {
             .rbuild(&["run", "--rm", "--runtime", name, BASE, "true"])
             .fails(125, "Unknown runtime specified");
     }
-    let beside = [
-        "run",
-        "--rm",
-        "--pid",
-        "host",
-        "--runtime",
-        "/bin/true",
-        BASE,
-        "true",
-    ];
-    place.rbuild(&beside).fails(125, "--pid is not done");
+    for (flag, said) in [
+        ("--pid=host", "--pid is not done"),
+        ("--init", "--init is not done"),
+    ] {
+        place
+            .rbuild(&["run", "--rm", flag, "--runtime", "/bin/true", BASE, "true"])
+            .fails(125, said);
+    }
     assert_eq!(place.rbuild(&["ps", "-aq"]).ok().out, "");
 }

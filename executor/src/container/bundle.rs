@@ -24,6 +24,30 @@ pub(crate) struct Facts<'a> {
     pub(crate) files: (u64, u64),
     /// Paths of the namespaces to join, by index.
     pub(crate) joined: &'a [PathBuf],
+    /// The control group that it is to be in, from the tree's root.
+    pub(crate) group: Option<&'a str>,
+    /// Nodes of the host that it may use beyond the standard ones.
+    pub(crate) nodes: &'a [Node],
+}
+
+/// A device of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Node {
+    /// Its path in the container's own /dev, if the runtime is to make it; else it is mounted.
+    pub(crate) path: Option<PathBuf>,
+    /// Whether it is a block device.
+    pub(crate) block: bool,
+    pub(crate) major: u32,
+    pub(crate) minor: u32,
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+impl Node {
+    fn kind(&self) -> &'static str {
+        if self.block { "b" } else { "c" }
+    }
 }
 
 /// The document.
@@ -75,9 +99,16 @@ pub(crate) fn config(spec: &ContainerSpec, facts: &Facts<'_>) -> Result<Value, C
             "maskedPaths": if masked { hidden } else { Vec::new() },
             "readonlyPaths": if masked { paths("proc", &PROTECTED) } else { Vec::new() },
             "sysctl": spec.sysctls.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
-            "resources": resources(spec),
+            "resources": resources(spec, facts.nodes),
         },
     });
+    if let Some(group) = facts.group {
+        document["linux"]["cgroupsPath"] = json!(group);
+    }
+    let made: Vec<Value> = facts.nodes.iter().filter_map(device).collect();
+    if !made.is_empty() {
+        document["linux"]["devices"] = json!(made);
+    }
     if spec.namespaces.uts == Namespace::Own {
         document["hostname"] = json!(spec.hostname);
     }
@@ -87,9 +118,24 @@ pub(crate) fn config(spec: &ContainerSpec, facts: &Facts<'_>) -> Result<Value, C
     Ok(document)
 }
 
-fn resources(spec: &ContainerSpec) -> Value {
+/// A node that the runtime makes.
+fn device(node: &Node) -> Option<Value> {
+    Some(json!({
+        "path": node.path.as_ref()?, "type": node.kind(), "major": node.major, "minor": node.minor,
+        "fileMode": node.mode & 0o777, "uid": node.uid, "gid": node.gid,
+    }))
+}
+
+/// Limits, and what of the devices may be used: the standard ones are every runtime's own addition.
+fn resources(spec: &ContainerSpec, nodes: &[Node]) -> Value {
     let limits = &spec.resources;
-    let mut resources = json!({});
+    let mut rules = vec![json!({"allow": spec.security.privileged, "access": "rwm"})];
+    rules.extend(nodes.iter().map(|node| {
+        json!({
+            "allow": true, "type": node.kind(), "major": node.major, "minor": node.minor, "access": "rw",
+        })
+    }));
+    let mut resources = json!({"devices": rules});
     if let Some(bytes) = limits.memory {
         resources["memory"] = json!({"limit": bytes});
     }
@@ -254,6 +300,16 @@ mod tests {
             capabilities: Capabilities(1 << 13 | 1),
             files: (1, 2),
             joined: &["/proc/1/fd/9".into()],
+            group: Some("/rbuild/x"),
+            nodes: &[Node {
+                path: Some("/dev/fuse".into()),
+                block: false,
+                major: 10,
+                minor: 229,
+                mode: 0o20_666,
+                uid: 0,
+                gid: 5,
+            }],
         };
         let told = config(&spec, &facts).unwrap();
         assert_eq!(told["process"]["user"]["uid"], 7);
@@ -265,6 +321,17 @@ mod tests {
         assert_eq!(capabilities["effective"], json!([]));
         let limit = json!({"type": "RLIMIT_NOFILE", "soft": 10, "hard": 20});
         assert_eq!(told["process"]["rlimits"], json!([limit]));
+        assert_eq!(told["linux"]["cgroupsPath"], "/rbuild/x");
+        let device = &told["linux"]["devices"][0];
+        assert_eq!(
+            (&device["type"], &device["fileMode"]),
+            (&json!("c"), &json!(0o666))
+        );
+        let rules = told["linux"]["resources"]["devices"].as_array().unwrap();
+        assert_eq!(
+            (&rules[0]["allow"], &rules[1]["minor"]),
+            (&json!(false), &json!(229))
+        );
         let namespaces = told["linux"]["namespaces"].as_array().unwrap();
         assert_eq!(namespaces.len(), 6);
         assert_eq!(

@@ -33,9 +33,16 @@ pub(crate) struct Group {
     parent: OwnedFd,
     name: String,
     directory: OwnedFd,
+    /// From the tree's root, beginning with `/`.
+    path: String,
 }
 
 impl Group {
+    /// Where it is, from the tree's root.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// For clone3.
     pub(crate) fn directory(&self) -> &OwnedFd {
         &self.directory
@@ -152,6 +159,7 @@ pub(crate) fn make(
     delegate(&parent, &files);
     let directory = step(&parent, &name).map_err(|cause| failed("making a group", cause))?;
     let group = Group {
+        path: path_of(&path, &name),
         parent,
         name,
         directory,
@@ -172,6 +180,7 @@ pub(crate) fn plain(name: String, root: &OwnedFd, own: Option<&str>) -> Option<G
     }
     let directory = step(&parent, &name).ok()?;
     let group = Group {
+        path: path_of(&path, &name),
         parent,
         name,
         directory,
@@ -214,6 +223,11 @@ pub fn obstacle(resources: &Resources) -> Option<String> {
         .iter()
         .find(|(controller, _, _)| !known.split_whitespace().any(|name| name == *controller));
     missing.map(|(controller, _, _)| format!("this machine has no {controller} controller"))
+}
+
+fn path_of(parent: &str, name: &str) -> String {
+    let parts = parent.split('/').filter(|part| !part.is_empty());
+    parts.chain([name]).flat_map(|part| ["/", part]).collect()
 }
 
 /// Controller, file, value.

@@ -107,6 +107,8 @@ impl Monitor {
             words.extend(["--console-socket", CONSOLE]);
         }
         words.push(&self.life.id);
+        // the runtime makes it in this container's group, which must be empty for that
+        let group = group.map(Group::path);
         let made = self.call(runtime, &words, stdio, group, Some(capabilities));
         if made.is_err() {
             self.delete_with(runtime);
@@ -165,15 +167,14 @@ impl Monitor {
         runtime: &Path,
         words: &[&str],
         stdio: &[OwnedFd],
-        group: Option<&Group>,
+        group: Option<&str>,
         bundle: Option<Capabilities>,
     ) -> Result<(), ContainerError> {
         let failed = ContainerError::prepare("calling the other runtime");
-        let group = group.map(|group| group.directory().as_fd());
-        match clone_process(0, group).map_err(&failed)? {
+        match clone_process(0, None).map_err(&failed)? {
             Cloned::Child => {
                 // it comes back only when it could not become the runtime
-                let error = self.become_runtime(runtime, words, stdio, bundle);
+                let error = self.become_runtime(runtime, words, stdio, group, bundle);
                 let notes = Path::new("/")
                     .join(&self.life.store_root)
                     .join(&self.life.folder);
@@ -236,9 +237,10 @@ impl Monitor {
         runtime: &Path,
         words: &[&str],
         stdio: &[OwnedFd],
+        group: Option<&str>,
         bundle: Option<Capabilities>,
     ) -> ContainerError {
-        match self.try_become_runtime(runtime, words, stdio, bundle) {
+        match self.try_become_runtime(runtime, words, stdio, group, bundle) {
             Ok(never) => match never {},
             Err(error) => error,
         }
@@ -249,6 +251,7 @@ impl Monitor {
         runtime: &Path,
         words: &[&str],
         stdio: &[OwnedFd],
+        group: Option<&str>,
         bundle: Option<Capabilities>,
     ) -> Result<std::convert::Infallible, ContainerError> {
         let failed = ContainerError::prepare;
@@ -288,6 +291,8 @@ impl Monitor {
                 files: nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)
                     .unwrap_or((1024, 1024)),
                 joined: &joined,
+                group,
+                nodes: &super::nodes::of(spec),
             };
             let document = serde_json::to_vec_pretty(&bundle::config(spec, &facts)?);
             std::fs::write("config.json", document.unwrap_or_default()).map_err(|error| {
@@ -307,8 +312,8 @@ impl Monitor {
         ];
         arguments.extend(["--log", NOTES, "--log-format", "json"].map(str::to_owned));
         if runtime.file_name().is_some_and(|name| name == "crun") {
-            // it is in a group already, where there is one
-            arguments.push("--cgroup-manager=disabled".to_owned());
+            // it would ask systemd for a group
+            arguments.push("--cgroup-manager=cgroupfs".to_owned());
         }
         arguments.extend(words.iter().map(|word| (*word).to_owned()));
         let strings: Result<Vec<CString>, _> = arguments.into_iter().map(CString::new).collect();

@@ -8,6 +8,7 @@ mod freeze;
 mod lifecycle;
 mod link;
 mod log;
+mod nodes;
 mod orders;
 mod output;
 mod policy;

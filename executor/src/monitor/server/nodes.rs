@@ -1,0 +1,67 @@
+//! The host's devices that a container of another runtime may use. Looked for where the host's files
+//! are. Knows no runtime.
+
+use std::fs::Metadata;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use crate::container::bundle::Node;
+use crate::container::spec::ContainerSpec;
+
+/// Those of /dev that are the container's own, whoever it is.
+const OWN: [&str; 2] = ["ptmx", "console"];
+
+/// All of the host's for one that is privileged, and those that were asked for.
+pub(super) fn of(spec: &ContainerSpec) -> Vec<Node> {
+    let mut nodes = Vec::new();
+    if spec.security.privileged {
+        for (path, found) in entries(Path::new("/dev")) {
+            if !OWN.iter().any(|name| path.ends_with(name)) {
+                nodes.extend(node(Some(path), &found));
+            }
+        }
+    }
+    for device in &spec.devices {
+        below(&device.source, &mut nodes);
+    }
+    nodes
+}
+
+/// A device, or those in a directory of devices.
+fn below(path: &Path, nodes: &mut Vec<Node>) {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => {
+            for (path, found) in entries(path) {
+                if found.is_dir() {
+                    below(&path, nodes);
+                } else {
+                    nodes.extend(node(None, &found));
+                }
+            }
+        }
+        Ok(found) => nodes.extend(node(None, &found)),
+        // mounting it will say so
+        Err(_) => {}
+    }
+}
+
+/// What is in a directory; a link counts as what it is.
+fn entries(path: &Path) -> Vec<(PathBuf, Metadata)> {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?)))
+        .collect()
+}
+
+fn node(path: Option<PathBuf>, found: &Metadata) -> Option<Node> {
+    let kind = found.file_type();
+    (kind.is_block_device() || kind.is_char_device()).then(|| Node {
+        path,
+        block: kind.is_block_device(),
+        major: rustix::fs::major(found.rdev()),
+        minor: rustix::fs::minor(found.rdev()),
+        mode: found.mode(),
+        uid: found.uid(),
+        gid: found.gid(),
+    })
+}
