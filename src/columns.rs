@@ -39,6 +39,20 @@ impl Columns {
         print(&self.render(format, rows, Some(labels))?)
     }
 
+    /// The same, refusing a template that fits no row even when there is no row to show.
+    pub fn print_labelled_or_refuse(
+        &self,
+        format: Option<&str>,
+        rows: &[Row],
+        labels: &[BTreeMap<String, String>],
+    ) -> Result<(), Failure> {
+        if custom(format).is_some() {
+            let empty = vec![String::new(); self.fields.len()];
+            self.render(format, &[empty], Some(&[BTreeMap::new()]))?;
+        }
+        self.print_labelled(format, rows, labels)
+    }
+
     fn render(
         &self,
         format: Option<&str>,
@@ -109,6 +123,14 @@ fn line(template: &Template, row: &Value) -> Result<String, Failure> {
 /// What is said of a template that cannot be used.
 pub fn malformed(error: &crate::template::TemplateError) -> Failure {
     Failure::new(Class::Refused, format!("template parsing error: {error}"))
+}
+
+/// The same of one that cannot even be read, where docker has a code of its own for it.
+pub fn unreadable(error: crate::template::TemplateError) -> Failure {
+    Failure {
+        class: Class::Container(64),
+        ..malformed(&error)
+    }
 }
 
 /// Shells hand `\t` on as two letters.

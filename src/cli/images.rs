@@ -84,8 +84,8 @@ pub struct InspectArgs {
     /// Say how much the files of containers take
     #[arg(short, long)]
     pub size: bool,
-    /// Look only among these
-    #[arg(long = "type", value_name = "TYPE", value_parser = ["container", "image", "volume", "network"])]
+    /// Look only among these: container, image, volume or network
+    #[arg(long = "type", value_name = "TYPE")]
     pub kind: Option<String>,
 }
 

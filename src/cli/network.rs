@@ -128,6 +128,9 @@ pub struct NetworkInspectArgs {
     /// A Go template, such as `{{.Name}}` or `{{json .}}`
     #[arg(short, long, value_name = "TEMPLATE")]
     pub format: Option<String>,
+    /// Say more of networks of a swarm, which there are none of
+    #[arg(short, long, hide = true)]
+    pub verbose: bool,
     /// Names or ids
     #[arg(required = true, value_name = "NETWORK")]
     pub networks: Vec<String>,

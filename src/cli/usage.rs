@@ -32,11 +32,14 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Cli, u8> {
         Ok(cli) => return Ok(cli),
         Err(error) => error,
     };
-    // `--rm=false` and `--name -x`: people write it, and clap's flags know no values, nor take what looks
-    // like another flag for one.
+    // `--rm=false`, `--name -x` and `--name a --name b`: people write it, and clap's flags know no values,
+    // take nothing for one that looks like another flag, and are given once.
     let is_other_way = matches!(
         error.kind(),
-        ErrorKind::TooManyValues | ErrorKind::UnknownArgument | ErrorKind::InvalidValue
+        ErrorKind::TooManyValues
+            | ErrorKind::UnknownArgument
+            | ErrorKind::InvalidValue
+            | ErrorKind::ArgumentConflict
     );
     let error = if is_other_way {
         let lenient = with_values(Cli::command()).try_get_matches_from(&arguments);
@@ -49,7 +52,13 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Cli, u8> {
         error
     };
     // Nobody is left to tell if it cannot be printed.
-    let _ = match in_dockers_words(&error, &arguments) {
+    let text = if is_group_alone(&error, command(&arguments)) {
+        let (path, found) = innermost(&arguments);
+        Some(found.bin_name(path).render_help().to_string())
+    } else {
+        in_dockers_words(&error, &arguments)
+    };
+    let _ = match text {
         Some(text) => {
             use std::io::Write;
             std::io::stderr().write_all(text.as_bytes())
@@ -59,6 +68,15 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Cli, u8> {
     Err(exit_code(&error, command(&arguments)))
 }
 
+/// What docker answers to a group of its commands without one of them: how it is used, and no failure.
+fn is_group_alone(error: &clap::Error, command: Option<&str>) -> bool {
+    let missing = matches!(
+        error.kind(),
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    );
+    missing && command.is_some_and(|command| !OWN.contains(&command))
+}
+
 /// What is wrong with words and flags of docker's commands, as docker says it: scripts look for that.
 /// None of any other error, and of other commands.
 fn in_dockers_words(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
@@ -66,6 +84,9 @@ fn in_dockers_words(error: &clap::Error, arguments: &[OsString]) -> Option<Strin
         return None;
     }
     let argument = error.get(ContextKind::InvalidArg).map(ToString::to_string);
+    if let (ErrorKind::ValueValidation, Some(flag)) = (error.kind(), argument.as_deref()) {
+        return invalid(error, flag, arguments);
+    }
     let title = match (error.kind(), argument.as_deref()) {
         (ErrorKind::UnknownArgument, Some(flag)) if flag.starts_with("--") => {
             format!("unknown flag: {flag}")
@@ -87,8 +108,24 @@ fn in_dockers_words(error: &clap::Error, arguments: &[OsString]) -> Option<Strin
     Some(format!("error: {title}{rest}"))
 }
 
-/// How many words a command takes: `"rbuild stop" requires at least 1 argument.`
-fn counted(arguments: &[OsString]) -> Option<String> {
+/// A flag's value that cannot be read: `invalid argument "x" for "-t, --time" flag: …`
+fn invalid(error: &clap::Error, flag: &str, arguments: &[OsString]) -> Option<String> {
+    let value = error.get(ContextKind::InvalidValue)?.to_string();
+    let long = flag.split([' ', '=', '[']).next()?.strip_prefix("--")?;
+    let (_, found) = innermost(arguments);
+    let short = found
+        .get_arguments()
+        .find(|argument| argument.get_long() == Some(long))?
+        .get_short()
+        .map_or(String::new(), |letter| format!("-{letter}, "));
+    let why = std::error::Error::source(error).map_or(String::new(), |why| format!(": {why}"));
+    Some(format!(
+        "error: invalid argument \"{value}\" for \"{short}--{long}\" flag{why}\n\nFor more information, try '--help'.\n"
+    ))
+}
+
+/// The command that the arguments name, below as many others as there are, with its whole name.
+fn innermost(arguments: &[OsString]) -> (String, Command) {
     let mut found = Cli::command();
     let mut path = found.get_name().to_owned();
     for word in arguments.iter().skip(1).filter_map(|word| word.to_str()) {
@@ -97,6 +134,12 @@ fn counted(arguments: &[OsString]) -> Option<String> {
             found = below.clone();
         }
     }
+    (path, found)
+}
+
+/// How many words a command takes: `"rbuild stop" requires at least 1 argument.`
+fn counted(arguments: &[OsString]) -> Option<String> {
+    let (path, found) = innermost(arguments);
     let (mut least, mut most) = (0, Some(0_usize));
     for argument in found.get_positionals() {
         let range = argument.get_num_args().unwrap_or_else(|| 1.into());
@@ -117,9 +160,11 @@ fn counted(arguments: &[OsString]) -> Option<String> {
     Some(format!("\"{path}\" {said}."))
 }
 
-/// Lets every flag without a value take `=true` and `=false`, and every other take any word.
+/// Lets every flag without a value take `=true` and `=false`, every other take any word, and the last
+/// of several stand.
 fn with_values(command: Command) -> Command {
     command
+        .args_override_self(true)
         .mut_args(|argument| {
             if matches!(argument.get_action(), ArgAction::SetTrue) {
                 argument
@@ -152,6 +197,9 @@ fn command(arguments: &[OsString]) -> Option<&str> {
 }
 
 fn exit_code(error: &clap::Error, command: Option<&str>) -> u8 {
+    if is_group_alone(error, command) {
+        return 0;
+    }
     let usual = u8::try_from(error.exit_code()).unwrap_or(2);
     if usual == 0 || command.is_none_or(|command| OWN.contains(&command)) {
         return usual;
@@ -195,6 +243,8 @@ mod tests {
             ("rbuild exec box", 1),
             ("rbuild exec --bogus box true", 125),
             ("rbuild exec box sh -c true", 0),
+            ("rbuild volume", 0),
+            ("rbuild volume bogus", 1),
             ("rbuild ps -f nonsense", 125),
             ("rbuild ps extra", 1),
             ("rbuild rm", 1),
@@ -241,6 +291,10 @@ mod tests {
             ),
             ("rbuild run --bogus base", "error: unknown flag: --bogus"),
             ("rbuild rm -x", "error: unknown shorthand flag: 'x' in -x"),
+            (
+                "rbuild stop -t x box",
+                "error: invalid argument \"x\" for \"-t, --time\" flag: invalid digit found in string",
+            ),
         ] {
             let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
             let Err(error) = Cli::try_parse_from(&words) else {
@@ -249,6 +303,21 @@ mod tests {
             let said = in_dockers_words(&error, &words).unwrap_or_default();
             assert_eq!(said.lines().next(), Some(expected), "{line}");
         }
+    }
+
+    #[test]
+    fn the_last_of_a_flag_that_is_given_twice_stands() {
+        let words = "rbuild run --name a -e A=1 --rm --name b --rm=false -e B=2 -w / -w /x base";
+        let cli = parse(words.split(' ').map(OsString::from).collect());
+        let Ok(super::super::Command::Verb(super::super::container::ContainerVerb::Run(run))) =
+            cli.map(|cli| cli.command)
+        else {
+            panic!("not understood")
+        };
+        assert_eq!(run.flags.whole.name.as_deref(), Some("b"));
+        assert_eq!(run.flags.process.workdir.as_deref(), Some("/x"));
+        assert_eq!(run.flags.process.env, ["A=1", "B=2"]);
+        assert!(!run.flags.whole.rm);
     }
 
     #[test]

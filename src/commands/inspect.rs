@@ -4,13 +4,18 @@ use cache::Store;
 use serde_json::Value as Json;
 
 use crate::cli::images::InspectArgs;
-use crate::columns::malformed;
+use crate::columns::{malformed, unreadable};
 use crate::containers;
 use crate::home::{Home, store_failure};
 use crate::networks;
 use crate::output::print;
 use crate::report::{Class, Failure};
 use crate::template::{Template, Value};
+
+/// What there is to look among.
+const KINDS: [&str; 4] = ["container", "image", "volume", "network"];
+/// What docker has besides: none is ever found here.
+const OTHER_KINDS: [&str; 6] = ["config", "node", "plugin", "secret", "service", "task"];
 
 /// Something that was found, and as a template sees it.
 type Found = (Json, fn(&Json) -> Value);
@@ -39,7 +44,19 @@ pub fn run(args: &InspectArgs, home: &Home) -> anyhow::Result<u8> {
         Some("json") => Some(Template::parse("{{json .}}")),
         Some(text) => Some(Template::parse(text)),
     };
-    let template = template.transpose().map_err(|error| malformed(&error))?;
+    let template = template.transpose().map_err(unreadable)?;
+    let kind = args.kind.as_deref().filter(|kind| !kind.is_empty());
+    if let Some(kind) = kind
+        && !KINDS.contains(&kind)
+        && !OTHER_KINDS.contains(&kind)
+    {
+        return Err(Failure::new(
+            Class::Refused,
+            format!("\"{kind}\" is not a valid value for --type"),
+        )
+        .help(format!("there are {}", KINDS.join(", ")))
+        .into());
+    }
     let store = home.enter_and_open()?;
     let mut found = Vec::new();
     let mut failures = Vec::new();
@@ -72,7 +89,7 @@ pub fn run(args: &InspectArgs, home: &Home) -> anyhow::Result<u8> {
 
 /// The object that people mean by a text: a container before an image before a volume before a network.
 fn find(store: &Store, args: &InspectArgs, text: &str) -> Result<Found, Failure> {
-    let kind = args.kind.as_deref();
+    let kind = args.kind.as_deref().filter(|kind| !kind.is_empty());
     let wanted = |name: &str| kind.is_none_or(|kind| kind == name);
     if wanted("container") {
         match store.container(text) {
@@ -117,9 +134,10 @@ fn find(store: &Store, args: &InspectArgs, text: &str) -> Result<Found, Failure>
             Err(error) => return Err(networks::row_failure(&error)),
         }
     }
+    let kind = kind.unwrap_or("object");
     Err(Failure::new(
         Class::Refused,
-        format!("No such object: {text}"),
+        format!("No such {kind}: {text}"),
     ))
 }
 

@@ -12,9 +12,22 @@ use crate::cli::value::Pair;
 use crate::report::{Class, Failure};
 
 /// Names of filters that there are.
-const NAMES: [&str; 14] = [
-    "id", "name", "label", "exited", "status", "ancestor", "before", "since", "volume", "network",
-    "publish", "expose", "health", "is-task",
+const NAMES: [&str; 15] = [
+    "id",
+    "name",
+    "label",
+    "exited",
+    "status",
+    "ancestor",
+    "before",
+    "since",
+    "volume",
+    "network",
+    "publish",
+    "expose",
+    "health",
+    "is-task",
+    "isolation",
 ];
 const STATES: [&str; 7] = [
     "created",
@@ -113,6 +126,7 @@ impl Filter {
             && self.since.is_none_or(|time| listed.row.created > time)
             && self.is_descendant(listed)
             && any("is-task", &|value| value == "false")
+            && any("isolation", &|value| value == "default")
             && any("volume", &|value| {
                 document.mounts.iter().any(|point| {
                     point.name == value || point.source == value || point.destination == value
@@ -121,7 +135,9 @@ impl Filter {
             && any("network", &|value| {
                 let ids = &listed.settings.interfaces;
                 listed.networks().iter().any(|name| name == value)
-                    || ids.iter().any(|up| up.network_id == value)
+                    || ids
+                        .iter()
+                        .any(|up| !value.is_empty() && up.network_id.starts_with(value))
             })
             && any("publish", &|value| {
                 let published = &listed.settings.published;

@@ -1,8 +1,10 @@
 //! A container as a line of `ps`.
 
+use std::net::IpAddr;
+
 use cache::{Store, StoredContainer};
 use executor::monitor::{HealthState, State, Status};
-use executor::network::{Protocol, Publish, Settings};
+use executor::network::{Protocol, Settings};
 
 use super::document::{Document, MountKind};
 use super::{find, inspect};
@@ -86,13 +88,12 @@ impl Listed {
         Ok(vec![
             format!("\"{command}\""),
             shown(self.created()),
-            format!("{} ago", lasted(crate::time::since(self.created()))),
             if whole {
                 self.row.id.clone()
             } else {
                 self.row.short_id().to_owned()
             },
-            self.image(whole),
+            self.image(store, whole),
             labels.join(","),
             volumes.to_string(),
             mounts.join(","),
@@ -106,9 +107,16 @@ impl Listed {
         ])
     }
 
-    /// The image as it was asked for; of an id, its first digits.
-    fn image(&self, whole: bool) -> String {
+    /// The image as it was asked for, or its id when that is another image's name by now; of an id, its
+    /// first digits.
+    fn image(&self, store: &Store, whole: bool) -> String {
         let text = &self.document.config.image;
+        let named = store.image(text);
+        let text = if named.is_ok_and(|image| image.config == self.row.config) {
+            text
+        } else {
+            &self.row.config.to_string()
+        };
         let is_id = text
             .strip_prefix("sha256:")
             .filter(|hex| hex.len() == 64)
@@ -176,7 +184,6 @@ fn written(document: &Document) -> String {
 pub const FIELDS: &[(&str, &str)] = &[
     ("Command", "COMMAND"),
     ("CreatedAt", "CREATED AT"),
-    ("CreatedSince", "CREATED"),
     ("ID", "CONTAINER ID"),
     ("Image", "IMAGE"),
     ("Labels", "LABELS"),
@@ -215,66 +222,77 @@ pub fn shown_status(status: &Status) -> String {
     }
 }
 
-/// The column of ports: published ones with the host's, ranges where they are in a row, exposed ones
-/// alone.
+/// The column of ports, as docker orders it: runs of ports that are exposed alone or published under
+/// their own number, each kind where its first port comes, and then the others one by one.
 fn ports(document: &Document, settings: &Settings, status: &Status) -> String {
     if !matches!(status.state, State::Running | State::Paused) || document.is_shared() {
         return String::new();
     }
-    let mut published = settings.published.clone();
-    published.sort_by_key(|one| (one.host, one.protocol, one.port, one.host_port));
-    let mut texts: Vec<String> = runs(&published);
-    let mut exposed: Vec<(u16, Protocol)> = document
-        .config
-        .exposed_ports
-        .keys()
+    let exposed = document.config.exposed_ports.keys();
+    let exposed = exposed
         .filter_map(|port| super::ports::inner(port))
         .filter(|(port, protocol)| {
-            !published
-                .iter()
-                .any(|one| one.port == *port && one.protocol == *protocol)
+            let mut published = settings.published.iter();
+            !published.any(|one| one.port == *port && one.protocol == *protocol)
         })
-        .collect();
-    exposed.sort_unstable();
-    let mut at = 0;
-    while let Some((first, protocol)) = exposed.get(at).copied() {
-        let mut last = first;
-        while exposed.get(at + 1) == Some(&(last.saturating_add(1), protocol)) {
-            at += 1;
-            last += 1;
+        .map(|(port, protocol)| (port, None, protocol));
+    let published = settings.published.iter();
+    let published = published.map(|one| (one.port, Some((one.host, one.host_port)), one.protocol));
+    let mut all: Vec<_> = exposed.chain(published).collect();
+    all.sort_unstable();
+    let (mut whole, mut open, mut others) = (Vec::new(), Vec::<Run>::new(), Vec::new());
+    for (port, host, protocol) in all {
+        let address = host.map(|(address, _)| address);
+        if let Some((address, outside)) = host
+            && outside != port
+        {
+            let address = shown_address(address);
+            others.push(format!("{address}:{outside}->{port}/{protocol}"));
+            continue;
         }
-        at += 1;
-        texts.push(format!("{}/{protocol}", span(first, last)));
+        let mut runs = open.iter_mut();
+        match runs.find(|run| (run.address, run.protocol) == (address, protocol)) {
+            Some(run) if run.last.checked_add(1) == Some(port) => run.last = port,
+            Some(run) => {
+                whole.push(run.shown());
+                (run.first, run.last) = (port, port);
+            }
+            None => open.push(Run {
+                address,
+                protocol,
+                first: port,
+                last: port,
+            }),
+        }
     }
-    texts.join(", ")
+    whole.extend(open.iter().map(Run::shown));
+    whole.append(&mut others);
+    whole.join(", ")
 }
 
-fn runs(published: &[Publish]) -> Vec<String> {
-    let mut texts = Vec::new();
-    let mut at = 0;
-    while let Some(first) = published.get(at) {
-        let mut last = first;
-        while let Some(next) = published.get(at + 1)
-            && (next.host, next.protocol) == (first.host, first.protocol)
-            && next.port == last.port.saturating_add(1)
-            && next.host_port == last.host_port.saturating_add(1)
-        {
-            last = next;
-            at += 1;
-        }
-        at += 1;
-        let host = match first.host {
-            std::net::IpAddr::V6(address) if !address.is_unspecified() => format!("[{address}]"),
-            address => address.to_string(),
-        };
-        texts.push(format!(
-            "{host}:{}->{}/{}",
-            span(first.host_port, last.host_port),
-            span(first.port, last.port),
-            first.protocol
-        ));
+/// Ports in a row, of one protocol; published at an address under their own numbers, or exposed alone.
+struct Run {
+    address: Option<IpAddr>,
+    protocol: Protocol,
+    first: u16,
+    last: u16,
+}
+
+impl Run {
+    fn shown(&self) -> String {
+        let ports = span(self.first, self.last);
+        let outside = self.address.map_or(String::new(), |address| {
+            format!("{}:{ports}->", shown_address(address))
+        });
+        format!("{outside}{ports}/{}", self.protocol)
     }
-    texts
+}
+
+fn shown_address(address: IpAddr) -> String {
+    match address {
+        IpAddr::V6(address) if !address.is_unspecified() => format!("[{address}]"),
+        address => address.to_string(),
+    }
 }
 
 fn span(first: u16, last: u16) -> String {
@@ -288,6 +306,7 @@ fn span(first: u16, last: u16) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use executor::network::Publish;
     use std::time::{Duration, SystemTime};
 
     #[test]
@@ -339,7 +358,7 @@ mod tests {
     #[test]
     fn ports_in_a_row_are_one_range() {
         let mut document = Document::default();
-        for port in ["80/tcp", "81/tcp", "90/tcp", "91/tcp", "53/udp"] {
+        for port in ["80/tcp", "81/tcp", "91/tcp", "92/tcp", "53/udp"] {
             let ports = &mut document.config.exposed_ports;
             ports.insert(port.to_owned(), serde_json::json!({}));
         }
@@ -351,7 +370,7 @@ mod tests {
             host_last: 0,
         };
         let settings = Settings {
-            published: vec![publish(81, 8081), publish(80, 8080)],
+            published: vec![publish(81, 8081), publish(90, 90), publish(80, 80)],
             ..Settings::default()
         };
         let status = Status {
@@ -360,7 +379,7 @@ mod tests {
         };
         assert_eq!(
             ports(&document, &settings, &status),
-            "0.0.0.0:8080-8081->80-81/tcp, 53/udp, 90-91/tcp"
+            "0.0.0.0:80->80/tcp, 53/udp, 0.0.0.0:90->90/tcp, 91-92/tcp, 0.0.0.0:8081->81/tcp"
         );
         assert_eq!(ports(&document, &settings, &Status::default()), "");
     }

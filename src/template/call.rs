@@ -25,6 +25,8 @@ const FUNCTIONS: &[(&str, usize, usize)] = &[
     ("println", 0, usize::MAX),
     ("printf", 1, usize::MAX),
     ("html", 0, usize::MAX),
+    ("js", 0, usize::MAX),
+    ("call", 1, usize::MAX),
     ("urlquery", 0, usize::MAX),
     ("eq", 2, usize::MAX),
     ("ne", 2, 2),
@@ -89,6 +91,15 @@ pub fn call(name: &str, arguments: &[Value]) -> Result<Value, CallError> {
         }
         "printf" => Value::text(printf(text(0)?, &arguments[1..])),
         "html" => Value::text(escape_html(&all())),
+        "js" => Value::text(escape_js(&all())),
+        "call" => {
+            // Neither a document nor a row has a function in it.
+            let kind = arguments[0].kind();
+            return Err(CallError::Failed(match &arguments[0] {
+                Value::Missing | Value::Nil => "call of nil".to_owned(),
+                _ => format!("non-function of type {kind}"),
+            }));
+        }
         "urlquery" => Value::text(escape_query(&all())),
         "eq" => Value::Bool(equal_any(arguments)?),
         "ne" => Value::Bool(!equal(&arguments[0], &arguments[1])?),
@@ -139,7 +150,9 @@ fn length(value: &Value) -> Result<usize, CallError> {
         Value::Text(text) => Ok(text.len()),
         Value::List(items) => Ok(items.as_ref().map_or(0, |items| items.len())),
         Value::Map(map) => Ok(map.as_ref().map_or(0, |map| map.len())),
-        Value::Missing | Value::Nil => Err(CallError::Failed("len of nil pointer".to_owned())),
+        // What JSON calls null is most often an empty slice or map of docker's.
+        Value::Nil => Ok(0),
+        Value::Missing => Err(CallError::Failed("len of nil pointer".to_owned())),
         other => Err(CallError::Failed(format!("len of type {}", other.kind()))),
     }
 }
@@ -334,6 +347,29 @@ fn escape_html(text: &str) -> String {
     })
 }
 
+/// As Go writes a text into JavaScript.
+fn escape_js(text: &str) -> String {
+    text.chars().fold(String::new(), |mut out, letter| {
+        match letter {
+            '\\' => out.push_str("\\\\"),
+            '\'' => out.push_str("\\'"),
+            '"' => out.push_str("\\\""),
+            '<'
+            | '>'
+            | '&'
+            | '='
+            | '\0'..='\u{1f}'
+            | '\u{7f}'..='\u{9f}'
+            | '\u{2028}'
+            | '\u{2029}' => {
+                let _ = write!(out, "\\u{:04X}", u32::from(letter));
+            }
+            letter => out.push(letter),
+        }
+        out
+    })
+}
+
 fn escape_query(text: &str) -> String {
     let mut out = String::new();
     for byte in text.bytes() {
@@ -429,6 +465,7 @@ fn verb_text(verb: char, value: &Value, precision: Option<usize>) -> String {
     let wrong = || format!("%!{verb}({}={})", value.kind(), value.show());
     match (verb, value) {
         ('v', value) => value.show(),
+        ('T', value) => value.go_type(),
         ('s', Value::Text(text)) => match precision {
             Some(most) => text.chars().take(most).collect(),
             None => text.to_string(),

@@ -48,6 +48,18 @@ fn values_print_as_in_go() {
         ("{{json .Config.Env}}", r#"["A=b","C=d"]"#),
         ("{{ json \"<&>\" }}", "\"<&>\""),
         ("{{print 1 2 \"x\" 3}}|{{println 1 \"x\"}}", "1 2x3|1 x\n"),
+        (
+            "{{printf \"%T %T %T %T %T\" .Id 1 .On .Config.Env .Config.Labels}}",
+            "string int bool []string map[string]string",
+        ),
+        (
+            "{{js \"it's <b> & \\\"c\\\"\"}}",
+            "it\\'s \\u003Cb\\u003E \\u0026 \\\"c\\\"",
+        ),
+        (
+            "{{range $port, $to := .Config.Ports}}{{$port}}={{len $to}} {{end}}",
+            "80/tcp=1 90/tcp=0 ",
+        ),
         ("{{1.5e30}} {{0x10}} {{'a'}} {{-3}}", "1.5e+30 16 97 -3"),
     ] {
         assert_eq!(made(template), expected, "{template}");

@@ -54,12 +54,14 @@ impl Value {
         Self::List(Some(Rc::new(items)))
     }
 
-    /// A struct of texts, as a row of a table is.
+    /// A struct of texts, as a row of a table is, with its fields in the order of the alphabet.
     pub fn row<'a>(fields: impl IntoIterator<Item = (&'a str, String)>) -> Self {
         let fields = fields
             .into_iter()
             .map(|(name, text)| (name.to_owned(), Self::text(text)));
-        Self::Struct(Rc::new(fields.collect()))
+        let mut fields: Vec<_> = fields.collect();
+        fields.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Self::Struct(Rc::new(fields))
     }
 
     /// The struct with further fields that its JSON leaves out.
@@ -277,6 +279,27 @@ impl Value {
                 }
                 out.push('}');
             }
+        }
+    }
+
+    /// The name of its Go type as `%T` prints it. What a document holds is known by its JSON alone: a
+    /// struct's own name is not.
+    pub fn go_type(&self) -> String {
+        match self {
+            Self::Omitted(value) => value.go_type(),
+            Self::Missing | Self::Nil => "<nil>".to_owned(),
+            Self::Int(_) => "int".to_owned(),
+            Self::List(items) => {
+                let first = items.as_ref().and_then(|items| items.first());
+                format!("[]{}", first.map_or("string".to_owned(), Self::go_type))
+            }
+            Self::Map(map) => {
+                let first = map.as_ref().and_then(|map| map.values().next());
+                let held = first.map_or("string".to_owned(), Self::go_type);
+                format!("map[string]{held}")
+            }
+            Self::Struct(_) => "struct".to_owned(),
+            other => other.kind().to_owned(),
         }
     }
 

@@ -72,6 +72,6 @@ pub fn run(args: &ListArgs, home: &Home) -> anyhow::Result<u8> {
         fields: FIELDS,
         shown: columns,
     }
-    .print_labelled(format, &lines, &labels)?;
+    .print_labelled_or_refuse(format, &lines, &labels)?;
     Ok(0)
 }

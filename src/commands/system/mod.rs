@@ -38,7 +38,7 @@ fn print(
         format
     };
     let malformed = |error| crate::columns::malformed(&error);
-    let template = Template::parse(format).map_err(malformed)?;
+    let template = Template::parse(format).map_err(crate::columns::unreadable)?;
     let shown = template.render(&Value::of(document, &|_| None));
     crate::output::print(&format!("{}\n", shown.map_err(malformed)?))
 }
