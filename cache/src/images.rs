@@ -262,7 +262,7 @@ impl Store {
             all.len()
         };
         let mut removed = RemovedImage::default();
-        let gone = match &name {
+        let mut gone = match &name {
             // A digest's name goes with the last tag of its repository.
             Some(name) => {
                 let own = repository(name);
@@ -294,11 +294,15 @@ impl Store {
             && let Some(UsedBy { container, running }) = users(&image)
             && (running || !force)
         {
-            return Err(ImageError::Used {
-                id: text.to_owned(),
-                container,
-                running,
-            });
+            // By force it loses its name, and stays as long as it runs.
+            gone = false;
+            if !force || name.is_none() {
+                return Err(ImageError::Used {
+                    id: text.to_owned(),
+                    container,
+                    running,
+                });
+            }
         }
         let db = self.database();
         db.write("remove an image", |transaction| {

@@ -329,7 +329,17 @@ pub fn history(args: &HistoryArgs, home: &Home) -> anyhow::Result<u8> {
             ("Size", "SIZE"),
             ("Comment", "COMMENT"),
         ],
-        shown: vec!["ID", "CreatedSince", "CreatedBy", "Size", "Comment"],
+        shown: vec![
+            "ID",
+            if args.human {
+                "CreatedSince"
+            } else {
+                "CreatedAt"
+            },
+            "CreatedBy",
+            "Size",
+            "Comment",
+        ],
     }
     .print(args.format.as_deref(), &rows)?;
     Ok(0)

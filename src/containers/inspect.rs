@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use cache::{Store, StoredContainer};
+use executor::container::plan;
 use executor::monitor::{HealthStatus, State, Status};
 use executor::network::{Interface, Settings};
 use serde_json::{Map, Value as Json, json};
@@ -51,7 +52,7 @@ pub fn document(store: &Store, row: &StoredContainer, sizes: bool) -> Result<Jso
     put("MountLabel", json!(""));
     put("ProcessLabel", json!(""));
     put("AppArmorProfile", json!(""));
-    put("ExecIDs", Json::Null);
+    put("ExecIDs", executions(store, row, &status));
     put("HostConfig", host_config(&document)?);
     put(
         "GraphDriver",
@@ -70,6 +71,20 @@ pub fn document(store: &Store, row: &StoredContainer, sizes: bool) -> Result<Jso
     put("Config", config);
     put("NetworkSettings", network(&document, &settings, &status));
     Ok(Json::Object(all))
+}
+
+/// The ids of what `exec` started and what has not ended: null if there are none.
+fn executions(store: &Store, row: &StoredContainer, status: &Status) -> Json {
+    let asked = || find::control(store, row).ok()??.status().ok();
+    let running = if status.state.is_live() {
+        asked()
+    } else {
+        None
+    };
+    match running.map(|status| status.executions) {
+        Some(ids) if !ids.is_empty() => json!(ids),
+        _ => Json::Null,
+    }
 }
 
 /// What its network is while it runs.
@@ -141,6 +156,13 @@ fn host_config(document: &Document) -> Result<Json, Failure> {
     let Json::Object(fields) = &mut host else {
         return Ok(host);
     };
+    let (masked, readonly) = if document.host_config.privileged {
+        (Json::Null, Json::Null)
+    } else if super::rights::security(&document.host_config)?.unmasked {
+        (json!([]), json!([]))
+    } else {
+        (json!(plan::masked()), json!(plan::protected()))
+    };
     // What a program that reads docker's JSON expects, and rbuild has no flag for.
     for (name, value) in [
         ("ConsoleSize", json!([0, 0])),
@@ -163,8 +185,8 @@ fn host_config(document: &Document) -> Result<Json, Failure> {
         ("CpuPercent", json!(0)),
         ("IOMaximumIOps", json!(0)),
         ("IOMaximumBandwidth", json!(0)),
-        ("MaskedPaths", Json::Null),
-        ("ReadonlyPaths", Json::Null),
+        ("MaskedPaths", masked),
+        ("ReadonlyPaths", readonly),
     ] {
         fields.entry(name).or_insert(value);
     }

@@ -226,6 +226,12 @@ pub fn mount(text: &str) -> Result<Wanted, Failure> {
                         .to_owned(),
                 ));
             }
+            // Only what begins with a dot is looked for from here, as docker has it.
+            if !source.starts_with(['/', '.']) {
+                return Err(wrong(format!(
+                    "invalid mount config for type \"bind\": invalid mount path: '{source}' mount path must be absolute"
+                )));
+            }
             wanted.point.source = source;
             if wanted.point.propagation.is_empty() {
                 "rprivate".clone_into(&mut wanted.point.propagation);

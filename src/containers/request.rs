@@ -134,6 +134,7 @@ fn config(flags: &Flags, detach: bool) -> Result<Config, Failure> {
         return Err(refused(format!("Invalid signal: {signal}")));
     }
     if let Some(dir) = &process.workdir
+        && !dir.is_empty()
         && !dir.starts_with('/')
     {
         return Err(refused(format!(
@@ -317,6 +318,7 @@ fn labels(
         .map(|label| match label.split_once('=') {
             Some(("", _)) => Err(wrong(format!("invalid label '{label}': empty name"))),
             Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+            None if label.is_empty() => Err(wrong("invalid label '': empty name".to_owned())),
             None => Ok((label, String::new())),
         })
         .collect()

@@ -70,21 +70,21 @@ pub fn changed(base: Option<&ImageConfig>, changes: &[String]) -> Result<Contain
         .unwrap_or_default();
     triggers.append(&mut config.on_build);
     config.on_build = triggers;
-    if base.is_some() {
-        return Ok(config);
-    }
-    // A build on nothing begins with these; an import is not a build.
+    // A build says these of what it makes, and a change is no build.
+    let old = base.as_ref().map(|base| &base.config);
+    config.args_escaped = old.is_some_and(|old| old.args_escaped);
     let says = |word: fn(&Command) -> bool| {
         dockerfile.stages[0]
             .instructions
             .iter()
             .any(|i| word(&i.command))
     };
-    if !says(|command| matches!(command, Command::Workdir(_))) {
+    if old.is_none() && !says(|command| matches!(command, Command::Workdir(_))) {
         config.working_dir.clear();
     }
     let sets_path = |command: &Command| matches!(command, Command::Env(pairs) if pairs.pairs.iter().any(|(name, _)| name.text == "PATH"));
-    if !says(sets_path) {
+    let is_path = |variable: &String| variable.starts_with("PATH=");
+    if !says(sets_path) && !old.is_some_and(|old| old.env.iter().any(is_path)) {
         config.env.retain(|variable| !variable.starts_with("PATH="));
     }
     Ok(config)

@@ -73,6 +73,9 @@ pub fn document(store: &Store, stored: &StoredImage) -> Result<Json, Failure> {
         ("Parent", json!("")),
         ("Comment", json!(comment)),
         ("Created", json!(config.created)),
+        // Of which container it was committed, and how that was: said of no image of BuildKit's either.
+        ("Container", json!("")),
+        ("ContainerConfig", unused()),
         ("DockerVersion", json!("")),
         ("Author", json!(config.author)),
         ("Config", Json::Object(inner)),
@@ -100,6 +103,29 @@ pub fn document(store: &Store, stored: &StoredImage) -> Result<Json, Failure> {
     Ok(Json::Object(outer))
 }
 
+/// A configuration in which nothing is said.
+fn unused() -> Json {
+    json!({
+        "Hostname": "",
+        "Domainname": "",
+        "User": "",
+        "AttachStdin": false,
+        "AttachStdout": false,
+        "AttachStderr": false,
+        "Tty": false,
+        "OpenStdin": false,
+        "StdinOnce": false,
+        "Env": null,
+        "Cmd": null,
+        "Image": "",
+        "Volumes": null,
+        "WorkingDir": "",
+        "Entrypoint": null,
+        "OnBuild": null,
+        "Labels": null,
+    })
+}
+
 /// Where the files of its layers are; nothing of an image that was not unpacked.
 fn graph(store: &Store, stored: &StoredImage) -> Json {
     let layers = stored
@@ -115,7 +141,11 @@ fn graph(store: &Store, stored: &StoredImage) -> Json {
         if !lower.is_empty() {
             data.insert("LowerDir".to_owned(), json!(lower.join(":")));
         }
+        // No more there than docker's are while nothing has the image mounted.
+        let beside = |name: &str| json!(upper.with_file_name(name).display().to_string());
+        data.insert("MergedDir".to_owned(), beside("merged"));
         data.insert("UpperDir".to_owned(), json!(upper.display().to_string()));
+        data.insert("WorkDir".to_owned(), beside("work"));
     }
     json!({"Data": data, "Name": "overlay2"})
 }

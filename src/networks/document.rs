@@ -87,6 +87,7 @@ fn options(network: &StoredNetwork) -> Json {
         "com.docker.network.bridge.enable_ip_masquerade": "true",
         "com.docker.network.bridge.host_binding_ipv4": "0.0.0.0",
         "com.docker.network.bridge.name": network.bridge(),
+        "com.docker.network.driver.mtu": "1500",
     })
 }
 

@@ -130,11 +130,170 @@ fn what_docker_refuses_is_refused_with_its_code() {
         ),
         (&["import", "/no/such/file", "x"], 1, "cannot read"),
         (&["exec", "box"], 1, "requires at least 2 arguments"),
+        (
+            &["create", "--mount", "type=bind,src=tmp,dst=/x", BASE],
+            1,
+            "mount path must be absolute",
+        ),
+        (&["create", "-l", "", BASE], 125, "empty name"),
+        (
+            &["stop", "-t", "x", "box"],
+            125,
+            "invalid argument \"x\" for \"-t, --time\" flag",
+        ),
+        (
+            &["start", "nosuch"],
+            1,
+            "failed to start containers: nosuch",
+        ),
+        (
+            &["rename", "box", ""],
+            1,
+            "Neither old nor new names may be empty",
+        ),
         (&["rm", "-x"], 125, "unknown shorthand flag: 'x' in -x"),
     ] {
         place.rbuild(arguments).fails(code, text);
     }
     assert_eq!(place.rbuild(&["ps", "-aq"]).ok().out, "");
+}
+
+#[test]
+fn inspect_knows_kinds_and_says_what_is_wrong_with_its_template() {
+    let Some(place) = place() else { return };
+    place
+        .rbuild(&["create", "--name", "box", BASE, "true"])
+        .ok();
+    for (arguments, code, text) in [
+        (&["--type", "image", "box"][..], 1, "No such image: box"),
+        (&["--type", "plugin", "box"], 1, "No such plugin: box"),
+        (
+            &["--type", "what", "box"],
+            1,
+            "not a valid value for --type",
+        ),
+        (&["-f", "{{.Name", "box"], 64, "unclosed action"),
+        (&["-f", "{{.Nope}}", "box"], 1, "Nope"),
+    ] {
+        place
+            .rbuild(&[&["inspect"], arguments].concat())
+            .fails(code, text);
+    }
+    place
+        .rbuild(&["version", "-f", "{{.Client"])
+        .fails(64, "unclosed action");
+    // The template of `ps` must fit a container even where there is none.
+    let none = ["ps", "--format", "{{.Nope}}"];
+    place.rbuild(&none).fails(1, "Nope");
+    let paths =
+        "{{len .HostConfig.MaskedPaths}} {{len .HostConfig.ReadonlyPaths}} {{len .ExecIDs}}";
+    let shown = place.rbuild(&["inspect", "-f", paths, "box"]).ok().out;
+    let counts: Vec<usize> = shown.split_whitespace().flat_map(str::parse).collect();
+    assert!(matches!(counts[..], [1..=99, 1..=99, 0]), "{shown}");
+    let data = ["image", "inspect", "-f", "{{json .GraphDriver.Data}}", BASE];
+    let shown = place.rbuild(&data).ok().out;
+    assert!(
+        shown.contains("MergedDir") && shown.contains("WorkDir"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn what_runs_in_a_container_besides_has_an_id() {
+    let Some(place) = place() else { return };
+    let up = ["-d", "--name", "box", BASE, "sleep", "1000"];
+    place.rbuild(&[&RUN[..], &up].concat()).ok();
+    place.rbuild(&["exec", "-d", "box", "sleep", "1000"]).ok();
+    let ids = ["inspect", "-f", "{{range .ExecIDs}}{{.}} {{end}}", "box"];
+    let shown = place.rbuild(&ids).ok().out;
+    assert_eq!(shown.trim().len(), 64, "{shown}");
+    place
+        .rbuild(&["exec", "-d", "box", "nosuch"])
+        .fails(1, "not found");
+    place.rbuild(&["kill", "box"]).ok();
+    place.rbuild(&["kill", "box"]).fails(1, "is not running");
+    place
+        .rbuild(&["kill", "nosuch"])
+        .fails(1, "Cannot kill container: nosuch");
+    assert_eq!(place.rbuild(&ids).ok().out, "\n");
+}
+
+#[test]
+fn a_name_taken_by_force_leaves_a_running_container_its_image() {
+    let Some(place) = place() else { return };
+    place.rbuild(&["tag", BASE, "other"]).ok();
+    let up = ["-d", "--name", "box", "other", "sleep", "1000"];
+    place.rbuild(&[&RUN[..], &up].concat()).ok();
+    let images = || place.rbuild(&["ps", "--format", "{{.Image}}"]).ok().out;
+    assert_eq!(images(), "other\n");
+    place.rbuild(&["rmi", "-f", "other"]).ok();
+    let id = place
+        .rbuild(&["inspect", "-f", "{{.Image}}", "box"])
+        .ok()
+        .out;
+    let short = id.strip_prefix("sha256:").unwrap().get(..12).unwrap();
+    assert_eq!(images().trim(), short);
+    place.rbuild(&["rmi", "-f", BASE]).ok();
+    place
+        .rbuild(&["rmi", "-f", short])
+        .fails(1, "cannot be forced");
+    assert_eq!(
+        place.rbuild(&["exec", "box", "echo", "on"]).ok().out,
+        "on\n"
+    );
+}
+
+#[test]
+fn the_last_of_a_flag_given_twice_counts() {
+    let Some(place) = place() else { return };
+    let twice = ["--rm", "--rm", "-w", "/etc", "-w", "/tmp", BASE, "pwd"];
+    assert_eq!(
+        place.rbuild(&[&RUN[..], &twice].concat()).ok().out,
+        "/tmp\n"
+    );
+    let root = ["--rm", "-w", "", BASE, "pwd"];
+    assert_eq!(place.rbuild(&[&RUN[..], &root].concat()).ok().out, "/\n");
+}
+
+#[test]
+fn a_commit_adds_no_variables_and_an_update_checks_swap() {
+    let Some(place) = place() else { return };
+    // A layer on nothing, whose configuration has no PATH.
+    place
+        .rbuild(&[&RUN[..], &["--name", "box", BASE, "true"]].concat())
+        .ok();
+    let file = place.path("box.tar");
+    let file = file.to_str().unwrap();
+    place.rbuild(&["export", "-o", file, "box"]).ok();
+    place.rbuild(&["import", file, "bare"]).ok();
+    place
+        .rbuild(&["create", "--name", "other", "bare", "true"])
+        .ok();
+    place
+        .rbuild(&["commit", "-c", "ENV A=1", "other", "made"])
+        .ok();
+    let variables = [
+        "image",
+        "inspect",
+        "-f",
+        "{{.Config.Env}} {{.Config.Cmd}}",
+        "made",
+    ];
+    assert_eq!(place.rbuild(&variables).ok().out, "[A=1] [true]\n");
+    place
+        .rbuild(&["update", "--memory", "64m", "other"])
+        .fails(1, "update the memoryswap at the same time");
+    place
+        .rbuild(&[
+            "update",
+            "--memory",
+            "64m",
+            "--memory-swap",
+            "128m",
+            "other",
+        ])
+        .ok();
+    place.rbuild(&["update", "--memory", "32m", "other"]).ok();
 }
 
 #[test]

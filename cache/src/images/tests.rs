@@ -111,10 +111,15 @@ fn removing_follows_dockers_rules() {
         error.to_string(),
         "conflict: unable to delete app:2 (must be forced) - image is being used by stopped container c1"
     );
-    let error = store.remove_image("app:2", true, &users(true)).unwrap_err();
+    let id = &image.config.to_string();
+    let error = store.remove_image(id, true, &users(true)).unwrap_err();
     assert!(error.to_string().contains("(cannot be forced)"), "{error}");
-    let removed = store.remove_image("app:2", true, &users(false)).unwrap();
+    // Only its name goes from under a container that runs.
+    let removed = store.remove_image("app:2", true, &users(true)).unwrap();
     assert_eq!(removed.untagged, ["app:2"]);
+    assert_eq!(removed.deleted, None);
+    assert_eq!(store.images().unwrap().len(), 1);
+    let removed = store.remove_image(id, true, &users(false)).unwrap();
     assert_eq!(removed.deleted, Some(image.config));
     assert!(store.images().unwrap().is_empty());
 }

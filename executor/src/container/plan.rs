@@ -157,6 +157,19 @@ pub(crate) const MASKED_SYS: [&str; 2] = ["firmware", "devices/virtual/powercap"
 
 pub(crate) const PROTECTED: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
 
+/// Paths that a container sees nothing of, unless it has all rights.
+pub fn masked() -> Vec<String> {
+    let proc = MASKED.iter().map(|path| format!("/proc/{path}"));
+    let sys = MASKED_SYS.iter().map(|path| format!("/sys/{path}"));
+    proc.chain(sys).collect()
+}
+
+/// Paths that it cannot write to.
+pub fn protected() -> Vec<String> {
+    let paths = PROTECTED.iter();
+    paths.map(|path| format!("/proc/{path}")).collect()
+}
+
 /// The mounts of `spec` on `machine`, its root excepted.
 pub fn plan(spec: &ContainerSpec, machine: &Machine) -> Vec<Step> {
     let privileged = spec.security.privileged;

@@ -38,6 +38,10 @@ pub struct Status {
     /// Names made in its root for mount points: no work of the container.
     #[serde(default)]
     pub stubs: Vec<crate::container::Stub>,
+    /// Ids of the processes that were started in it besides and have not ended: only in what its monitor
+    /// answers, never in the file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub executions: Vec<String>,
 }
 
 /// A container's state in one word.

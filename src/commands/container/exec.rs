@@ -21,7 +21,10 @@ const NOT_EXECUTED: u8 = 126;
 
 /// Starts the process, stays with it unless told otherwise, and ends with its exit code.
 pub fn run(args: &ExecArgs, home: &Home) -> anyhow::Result<u8> {
-    let keys = keys(args.detach_keys.as_deref())?;
+    let keys = keys(args.detach_keys.as_deref()).map_err(|mut failure| {
+        failure.class = Class::Refused;
+        failure
+    })?;
     check_terminal(args.tty, args.interactive && !args.detach)?;
     let given = env::given(&args.env, &args.env_files, |name| std::env::var(name).ok());
     let given = given.map_err(|mut failure| {
@@ -71,6 +74,8 @@ pub fn run(args: &ExecArgs, home: &Home) -> anyhow::Result<u8> {
     let executed = control.exec(exec).map_err(|error| match &error {
         MonitorError::Paused => paused(),
         MonitorError::NotRunning | MonitorError::Ended => not_running(),
+        // Nobody waits for its code.
+        _ if args.detach => Failure::from_error(Class::Refused, &error),
         MonitorError::Container(_) if error.exit_status().is_none() => {
             Failure::from_error(Class::Container(NOT_EXECUTED), &error)
         }

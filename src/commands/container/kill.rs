@@ -21,7 +21,10 @@ pub fn run(args: &KillArgs, home: &Home) -> anyhow::Result<u8> {
     let signal = signal.unwrap_or(SIGKILL);
     let store = home.enter_and_open()?;
     super::each(&args.containers, |text| {
-        let row = find::row(&store, text)?;
+        let row = find::row(&store, text).map_err(|mut failure| {
+            failure.title = format!("Cannot kill container: {text}: {}", failure.title);
+            failure
+        })?;
         find::status(&store, &row)?;
         let not_running = || {
             Failure::new(
@@ -35,13 +38,17 @@ pub fn run(args: &KillArgs, home: &Home) -> anyhow::Result<u8> {
         let mut control = find::control(&store, &row)?.ok_or_else(not_running)?;
         let killed = match control.signal(signal) {
             // What is killed has ended when this says so.
-            Ok(()) if signal == SIGKILL => control.wait().map(drop),
+            Ok(()) if signal == SIGKILL => match control.wait() {
+                Ok(_) | Err(MonitorError::Ended) => Ok(()),
+                Err(error) => Err(error),
+            },
+            // Its monitor was clearing up after another end.
+            Err(MonitorError::Ended) => Err(MonitorError::NotRunning),
             other => other,
         };
         match killed {
             Ok(()) => Ok(Some(text.to_owned())),
             Err(MonitorError::NotRunning) => Err(not_running()),
-            Err(MonitorError::Ended) => Ok(Some(text.to_owned())),
             Err(error) => Err(find::monitor_failure(&error)),
         }
     })

@@ -28,8 +28,13 @@ pub fn run(args: &PortArgs, home: &Home) -> anyhow::Result<u8> {
             }
         }
         Some(asked) => {
-            let (port, protocol) = ports::inner(asked)
-                .ok_or_else(|| Failure::new(Class::Refused, format!("invalid port: {asked}")))?;
+            let (port, protocol) = ports::inner(asked).ok_or_else(|| {
+                Failure::new(
+                    Class::Refused,
+                    format!("No public port '{asked}' published for {name}"),
+                )
+                .help("a port is written NUMBER or NUMBER/PROTOCOL")
+            })?;
             let own = |one: &&Publish| one.port == port && one.protocol == protocol;
             for one in published.iter().filter(own) {
                 let _ = writeln!(text, "{}", host(one));

@@ -14,11 +14,26 @@ use crate::report::{Class, Failure};
 pub fn run(args: &StartArgs, home: &Home) -> anyhow::Result<u8> {
     let store = home.enter_and_open()?;
     if !args.attach && !args.interactive {
-        return super::each(&args.containers, |text| {
-            let row = find::row(&store, text)?;
-            let document = find::document(&store, &row)?;
-            start(&store, &row, &document, None)?;
+        let mut unstarted = Vec::new();
+        let ended = super::each(&args.containers, |text| {
+            let one = || {
+                let row = find::row(&store, text)?;
+                let document = find::document(&store, &row)?;
+                start(&store, &row, &document, None).map(drop)
+            };
+            one().inspect_err(|_| unstarted.push(text.to_owned()))?;
             Ok(Some(text.to_owned()))
+        });
+        return ended.map_err(|error| match error.downcast::<Failure>() {
+            Ok(mut failure) => {
+                let names = unstarted.join(", ");
+                failure.further.push(Failure::new(
+                    Class::Refused,
+                    format!("failed to start containers: {names}"),
+                ));
+                failure.into()
+            }
+            Err(error) => error,
         });
     }
     let [text] = args.containers.as_slice() else {

@@ -37,6 +37,16 @@ pub fn run(args: &UpdateArgs, home: &Home) -> anyhow::Result<u8> {
     super::each(&args.containers, |text| {
         let row = find::row(&store, text)?;
         let mut document = find::document(&store, &row)?;
+        let most = document.host_config.memory_swap;
+        if let (Some(memory), None) = (flags.memory, flags.memory_swap)
+            && memory != 0
+            && i64::try_from(memory).is_ok_and(|memory| memory > most)
+        {
+            return Err(Failure::new(
+                Class::Refused,
+                "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
+            ));
+        }
         limits::apply(flags, &mut document.host_config)?;
         if let Some(policy) = &policy {
             if document.host_config.auto_remove && policy.name != "no" {

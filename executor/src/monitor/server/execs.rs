@@ -69,6 +69,14 @@ impl Monitor {
         Ok(())
     }
 
+    /// Ids of those that somebody asked for and that have not ended: the container's, with a number of
+    /// their own at the end.
+    pub(super) fn executions(&self) -> Vec<String> {
+        let asked = self.execs.iter().filter(|execution| !execution.is_check);
+        let own = self.life.id.get(..48).unwrap_or(&self.life.id);
+        asked.map(|one| format!("{own}{:016x}", one.id)).collect()
+    }
+
     /// Starts a check, whose output is kept.
     pub(super) fn exec_check(&mut self, process: &Process) -> Result<u64, MonitorError> {
         let failed = MonitorError::refused("a pipe");

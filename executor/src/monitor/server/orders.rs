@@ -123,7 +123,8 @@ impl Monitor {
             }
             Order::Signal { signal, quiet } => self.signal_for(id, signal, quiet),
             Order::Status => {
-                let status = Box::new(self.status.clone());
+                let mut status = Box::new(self.status.clone());
+                status.executions = self.executions();
                 Ok(Answer::Now(Reply::Status(status), None))
             }
             Order::Stop {
