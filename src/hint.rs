@@ -26,6 +26,9 @@ pub fn known(error: &OpError) -> Option<&'static str> {
             "`rbuild doctor` says what can be limited here; without --resource and --cgroup-parent \
              nothing is",
         ),
+        OpError::NoInlineDirectory { .. } => {
+            Some("a heredoc's file is named by the word after <<, in no directory")
+        }
         _ => None,
     }
 }

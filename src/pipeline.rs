@@ -374,6 +374,7 @@ pub fn step_class(error: &OpError) -> Class {
         | OpError::NoSshAgent { .. }
         | OpError::NoUserDatabase { .. }
         | OpError::NoHostGateway { .. }
+        | OpError::NoInlineDirectory { .. }
         | OpError::Unsupported { .. } => Class::Yours,
         _ => Class::Step,
     }

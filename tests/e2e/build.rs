@@ -151,6 +151,24 @@ fn deleted_files_stay_deleted() {
 }
 
 #[test]
+fn mounts_are_made_from_the_root_down_and_the_last_of_one_place_is_seen() {
+    let Some(place) = Place::with_base() else {
+        return;
+    };
+    for name in ["one/first", "two/second", "all/two/hidden"] {
+        place.write(name, "");
+    }
+    let text = "FROM base:1\n\
+        RUN --mount=source=two,target=/m/two --mount=source=all,target=/m ls /m/two > /out\n\
+        RUN --mount=source=one,target=/k --mount=source=two,target=/k ls /k >> /out\n";
+    place.build(text, &[]).ok();
+    assert_eq!(
+        place.sh("cat /out; ls -d /m /k 2>/dev/null || true"),
+        "second\nsecond\n"
+    );
+}
+
+#[test]
 fn outputs_hold_the_same_files() {
     let Some(place) = Place::with_base() else {
         return;

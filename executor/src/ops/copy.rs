@@ -203,6 +203,11 @@ impl Placing {
 
     /// A heredoc.
     fn inline(&mut self, file: &InlineFile) -> Result<(), OpError> {
+        if file.name.contains('/') || file.name == "." {
+            return Err(OpError::NoInlineDirectory {
+                path: file.name.clone(),
+            });
+        }
         let bytes = file.data.as_bytes();
         let path = self.file_path(file.name.as_bytes())?;
         let entry = Entry {

@@ -207,6 +207,12 @@ pub enum OpError {
         /// Why not.
         source: std::io::Error,
     },
+    /// A heredoc whose name has a directory.
+    #[error("open /{path}: no such file or directory")]
+    NoInlineDirectory {
+        /// Its name.
+        path: String,
+    },
     /// There is no git.
     #[error("ADD of a repository needs the program `git`, and there is none: install git")]
     NoGit,

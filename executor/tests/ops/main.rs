@@ -9,6 +9,7 @@
 
 mod add;
 mod copy;
+mod credentials;
 mod run;
 #[path = "../harness/runner.rs"]
 mod runner;
@@ -26,7 +27,14 @@ fn main() {
     if args.get(1).is_some_and(|arg| arg == LAUNCHER_ARGUMENT) {
         std::process::exit(launcher_main());
     }
-    let cases: Vec<Case> = [copy::CASES, add::CASES, sources::CASES, run::CASES].concat();
+    let cases: Vec<Case> = [
+        copy::CASES,
+        add::CASES,
+        sources::CASES,
+        credentials::CASES,
+        run::CASES,
+    ]
+    .concat();
     let cases = cases
         .into_iter()
         .map(|(name, case)| (name, move |(): &()| case()));

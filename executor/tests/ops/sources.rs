@@ -143,13 +143,13 @@ fn lying_image() {
 }
 
 /// A server that gives each request to `answer` and counts them.
-struct Server {
-    address: String,
+pub(super) struct Server {
+    pub(super) address: String,
     requests: Arc<AtomicUsize>,
 }
 
 impl Server {
-    fn new(answer: impl Fn(&str) -> String + Send + 'static) -> Self {
+    pub(super) fn new(answer: impl Fn(&str) -> String + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let requests = Arc::new(AtomicUsize::new(0));
@@ -168,7 +168,7 @@ impl Server {
         Self { address, requests }
     }
 
-    fn op(&self, path: &str) -> HttpOp {
+    pub(super) fn op(&self, path: &str) -> HttpOp {
         HttpOp {
             url: format!("http://{}{path}", self.address),
             checksum: None,
@@ -344,7 +344,7 @@ fn repository(at: &Path) -> Option<String> {
     Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-fn git_op(url: &str, reference: &str, subdir: &str) -> GitOp {
+pub(super) fn git_op(url: &str, reference: &str, subdir: &str) -> GitOp {
     GitOp {
         url: url.to_owned(),
         reference: reference.to_owned(),

@@ -105,15 +105,8 @@ impl Work<'_, '_> {
 
     fn inline(&mut self, heredoc: &Heredoc) -> Result<InlineFile, PlanError> {
         let content = heredoc.content();
-        let path = format!("/{}", heredoc.name.trim_start_matches('/'));
-        if path[1..].contains('/') {
-            return Err(
-                PlanError::new(format!("open {path}: no such file or directory"))
-                    .help("a heredoc's file is named by the word after <<, in no directory"),
-            );
-        }
         Ok(InlineFile {
-            name: heredoc.name.clone(),
+            name: paths::inside(&heredoc.name),
             data: if heredoc.expand {
                 self.expand_body(&content)?
             } else {
@@ -289,9 +282,11 @@ fn history_text(copy: &Copy, expanded: &Expanded, is_add: bool) -> String {
         text.push(' ');
         text.push_str(path);
     }
-    for file in &expanded.files {
-        text.push_str(" <<");
-        text.push_str(&file.name);
+    for source in &copy.sources {
+        if let Written::Heredoc(heredoc) = source {
+            text.push_str(" <<");
+            text.push_str(&heredoc.name);
+        }
     }
     text.push(' ');
     text.push_str(&expanded.dest);
