@@ -85,6 +85,7 @@ pub fn create(
     document
         .mounts
         .sort_by(|a, b| a.destination.cmp(&b.destination));
+    document.hooks = super::hooks::chosen(&request.hooks_dirs, &document)?;
     let row = add(store, &document, image, name)?;
     made.kept();
     Ok((row, document))

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use executor::container::hook::Hooks;
 use image::config::Healthcheck;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -41,6 +42,9 @@ pub struct Document {
     pub log: LogSettings,
     /// Another OCI runtime's program, if that makes its processes.
     pub runtime_program: Option<PathBuf>,
+    /// Programs that are called at its stages.
+    #[serde(skip_serializing_if = "Hooks::is_empty")]
+    pub hooks: Hooks,
 }
 
 /// What runs: Docker's `Config`.

@@ -17,9 +17,16 @@ use executor::monitor::{Health, Kind, Life, LogOptions};
 use executor::network::Plan;
 
 use super::document::{Document, MountKind, MountPoint};
-use super::{env, find, limits, mounts, network, restart, rights, signal};
+use super::{bundle, env, find, limits, mounts, network, restart, rights, signal};
 use crate::networks::plan::Given;
 use crate::report::{Class, Failure};
+
+/// What docker lets anybody do in a network of the container's own: open any port, and ping. Ids up to
+/// the last can be named only where all are there.
+const OPEN: [(&str, &str, bool); 2] = [
+    ("net.ipv4.ip_unprivileged_port_start", "0", true),
+    ("net.ipv4.ping_group_range", "0 2147483647", false),
+];
 
 /// Seconds between the signal to stop and the kill, when nobody says otherwise.
 const PATIENCE: u64 = 10;
@@ -42,15 +49,15 @@ pub fn prepare(
     document: &Document,
     network: network::Wanted,
 ) -> Result<Prepared, Failure> {
-    let mut joined = Vec::new();
+    let mut joined = Joined::default();
     let namespaces = namespaces(store, document, &mut joined)?;
     let folder = relative(store, row);
     network::write_files(&find::folder(store, row), document, &network)?;
     let own_network = match &network.plan {
         Plan::Host => Network::Host,
         Plan::Of { container } => {
-            joined.push(namespace(store, container, Kind::Network)?);
-            Network::Given(joined.len() - 1)
+            joined.push(store, container, Kind::Network)?;
+            Network::Given(joined.fds.len() - 1)
         }
         _ => Network::None,
     };
@@ -69,39 +76,9 @@ pub fn prepare(
             )
         })?;
     }
-    let (mounts, host_sources) = self::mounts(store, row, document)?;
-    let spec = ContainerSpec {
-        root: root(store, row, document)?,
-        mounts,
-        process: Process {
-            args: document.command(),
-            env: env::complete(&config.env, &config.hostname, config.tty),
-            cwd: directory(&config.working_dir),
-            user: config.user.clone(),
-            terminal: config.tty,
-            groups: host.group_add.clone().unwrap_or_default(),
-            ulimits: host.ulimits.iter().flatten().map(limits::written).collect(),
-            no_new_privileges: rights::no_new_privileges(host)?,
-            init: host.init.unwrap_or_default(),
-        },
-        hostname: config.hostname.clone(),
-        network: own_network,
-        security: rights::security(host)?,
-        resources: resources(host),
-        cgroup_parent: Some(host.cgroup_parent.clone()).filter(|parent| !parent.is_empty()),
-        shm_size: host.shm_size,
-        namespaces,
-        devices: host
-            .devices
-            .iter()
-            .map(|device| Device {
-                source: PathBuf::from(&device.path_on_host),
-                target: device.path_in_container.clone(),
-            })
-            .collect(),
-        sysctls: sysctls(document, namespaces),
-        oom_score_adj: Some(host.oom_score_adj).filter(|score| *score != 0),
-    };
+    let resources = resources(host);
+    let (spec, host_sources) = spec(store, row, document, (namespaces, own_network, resources))?;
+    bundle::write(store, row, document, &spec, &joined.paths)?;
     Ok(Prepared {
         life: Life {
             id: row.id.clone(),
@@ -127,10 +104,90 @@ pub fn prepare(
             keep_stdin: config.open_stdin,
             afterwards: host.auto_remove.then(|| removal(store, row)),
             runtime: document.runtime_program.clone(),
+            hooks: document.hooks.clone(),
+            annotations: host.annotations.clone(),
         },
-        joined,
+        joined: joined.fds,
         given: network.given,
     })
+}
+
+/// Writes `config.json` of a container that is not being started. One that joins another's namespaces
+/// is described when it is started, since those are not there before.
+pub fn describe(store: &Store, row: &StoredContainer, document: &Document) -> Result<(), Failure> {
+    let host = &document.host_config;
+    let of = |mode: &str| match mode {
+        "host" => Namespace::Host,
+        _ => Namespace::Own,
+    };
+    let modes = [
+        &host.pid_mode,
+        &host.ipc_mode,
+        &host.uts_mode,
+        &host.cgroupns_mode,
+    ];
+    let mut all = modes.into_iter().chain([&host.network_mode]);
+    if all.any(|mode| mode.starts_with("container:")) {
+        return Ok(());
+    }
+    let [pid, ipc, uts, cgroup] = modes.map(|mode| of(mode));
+    let namespaces = Namespaces {
+        pid,
+        ipc,
+        uts,
+        cgroup,
+    };
+    let network = match of(&host.network_mode) {
+        Namespace::Host => Network::Host,
+        _ => Network::None,
+    };
+    let resources = limits::resources(host);
+    let (spec, _) = spec(store, row, document, (namespaces, network, resources))?;
+    bundle::write(store, row, document, &spec, &[])
+}
+
+/// The container as the runtime has it, and the paths of the host that it mounts.
+fn spec(
+    store: &Store,
+    row: &StoredContainer,
+    document: &Document,
+    (namespaces, network, resources): (Namespaces, Network, Resources),
+) -> Result<(ContainerSpec, Vec<PathBuf>), Failure> {
+    let (host, config) = (&document.host_config, &document.config);
+    let (mounts, host_sources) = self::mounts(store, row, document)?;
+    let spec = ContainerSpec {
+        root: root(store, row, document)?,
+        mounts,
+        process: Process {
+            args: document.command(),
+            env: env::complete(&config.env, &config.hostname, config.tty),
+            cwd: directory(&config.working_dir),
+            user: config.user.clone(),
+            terminal: config.tty,
+            groups: host.group_add.clone().unwrap_or_default(),
+            ulimits: host.ulimits.iter().flatten().map(limits::written).collect(),
+            no_new_privileges: rights::no_new_privileges(host)?,
+            init: host.init.unwrap_or_default(),
+        },
+        hostname: config.hostname.clone(),
+        network,
+        security: rights::security(host)?,
+        resources,
+        cgroup_parent: Some(host.cgroup_parent.clone()).filter(|parent| !parent.is_empty()),
+        shm_size: host.shm_size,
+        namespaces,
+        devices: host
+            .devices
+            .iter()
+            .map(|device| Device {
+                source: PathBuf::from(&device.path_on_host),
+                target: device.path_in_container.clone(),
+            })
+            .collect(),
+        sysctls: sysctls(document, namespaces),
+        oom_score_adj: Some(host.oom_score_adj).filter(|score| *score != 0),
+    };
+    Ok((spec, host_sources))
 }
 
 /// Variables of the kernel's; the domain is one of them.
@@ -139,6 +196,17 @@ fn sysctls(document: &Document, namespaces: Namespaces) -> Vec<(String, String)>
     let mut all: Vec<(String, String)> = given
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
+    let mode = &document.host_config.network_mode;
+    if mode != "host" && !mode.starts_with("container:") {
+        let initial = executor::namespace::is_initial();
+        for (name, value, possible) in OPEN {
+            let given = all.iter().any(|(other, _)| other == name);
+            let file = Path::new("/proc/sys").join(name.replace('.', "/"));
+            if !given && (possible || initial) && file.exists() {
+                all.push((name.to_owned(), value.to_owned()));
+            }
+        }
+    }
     let domain = &document.config.domainname;
     if !domain.is_empty() && namespaces.uts == Namespace::Own {
         all.push(("kernel.domainname".to_owned(), domain.clone()));
@@ -309,7 +377,7 @@ fn mode_over(
 fn namespaces(
     store: &Store,
     document: &Document,
-    joined: &mut Vec<OwnedFd>,
+    joined: &mut Joined,
 ) -> Result<Namespaces, Failure> {
     let host = &document.host_config;
     let mut of = |mode: &str, kind: Kind| {
@@ -319,8 +387,8 @@ fn namespaces(
         match mode.strip_prefix("container:") {
             None => Ok(Namespace::Own),
             Some(id) => {
-                joined.push(namespace(store, id, kind)?);
-                Ok::<_, Failure>(Namespace::Given(joined.len() - 1))
+                joined.push(store, id, kind)?;
+                Ok::<_, Failure>(Namespace::Given(joined.fds.len() - 1))
             }
         }
     };
@@ -330,6 +398,30 @@ fn namespaces(
         uts: of(&host.uts_mode, Kind::Uts)?,
         cgroup: of(&host.cgroupns_mode, Kind::Cgroup)?,
     })
+}
+
+/// Namespaces of other containers, and where they are found while those run.
+#[derive(Default)]
+struct Joined {
+    fds: Vec<OwnedFd>,
+    paths: Vec<PathBuf>,
+}
+
+impl Joined {
+    fn push(&mut self, store: &Store, id: &str, kind: Kind) -> Result<(), Failure> {
+        self.fds.push(namespace(store, id, kind)?);
+        let pid = find::status(store, &find::row(store, id)?)?.pid;
+        let name = match kind {
+            Kind::Network => "net",
+            Kind::Pid => "pid",
+            Kind::Ipc => "ipc",
+            Kind::Uts => "uts",
+            Kind::Cgroup => "cgroup",
+            Kind::Mount => "mnt",
+        };
+        self.paths.push(format!("/proc/{pid}/ns/{name}").into());
+        Ok(())
+    }
 }
 
 /// A namespace of a container that runs.

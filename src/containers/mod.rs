@@ -2,7 +2,7 @@
 //!
 //! - [`request`]: flags, understood (with [`mounts`], [`ports`], [`mod@env`], [`limits`], [`rights`], [`restart`])
 //! - [`image`], [`create`], [`shared`]: an image and a request become a folder and a row
-//! - [`document`]: what is in the folder: `container.json`
+//! - [`document`], [`bundle`], [`hooks`]: what is in the folder: `container.json`, `config.json` and what that calls
 //! - [`life`], [`network`]: a document becomes what its monitor starts
 //! - [`find`]: rows, documents, status and monitor of the containers that people name
 //! - [`start`], [`session`]: starting, and staying with what runs
@@ -11,12 +11,14 @@
 //! - [`remove`]: their end
 //! - [`names`], [`signal`], [`refuse`]: words
 
+mod bundle;
 pub mod changes;
 pub mod create;
 pub mod document;
 pub mod env;
 pub mod filter;
 pub mod find;
+mod hooks;
 pub mod image;
 pub mod inspect;
 pub mod life;

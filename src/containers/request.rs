@@ -2,7 +2,7 @@
 //! wrong here is wrong with the arguments.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use executor::container::SysctlNamespace;
 use image::config::Healthcheck;
@@ -31,6 +31,8 @@ pub struct Request {
     pub entrypoint: Option<String>,
     /// Whether the image's health check is not asked.
     pub health: Option<Healthcheck>,
+    /// Where hooks are looked for.
+    pub hooks_dirs: Vec<PathBuf>,
 }
 
 fn wrong(message: impl Into<String>) -> Failure {
@@ -97,6 +99,7 @@ pub fn understand(flags: &Flags, detach: bool) -> Result<Request, Failure> {
         command: words.collect(),
         entrypoint: flags.process.entrypoint.clone(),
         health,
+        hooks_dirs: flags.whole.hooks_dirs.clone(),
     })
 }
 

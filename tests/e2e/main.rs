@@ -21,6 +21,7 @@ mod fix;
 mod graph;
 mod guide;
 mod heard;
+mod hooks;
 mod identity;
 mod images;
 // the registers of a call are those of this machine

@@ -126,7 +126,9 @@ fn a_privileged_container_of_another_runtime_has_the_devices_of_ours() {
             &words,
         ]
         .concat();
-        place.rbuild(&flags).out
+        let out = place.rbuild(&flags).out;
+        // a link of crun's own
+        out.replacen("core\n", "", 1)
     };
     for runtime in runtimes {
         for flags in [&["--privileged"][..], &["--device", "/dev/kmsg:/dev/again"]] {

@@ -1,12 +1,14 @@
 //! A container as the OCI runtime specification has it (`config.json`), for other runtimes to start.
 //! Knows no process; ids and paths come resolved. See the specification's `config.md`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use super::capability::Capabilities;
 use super::error::ContainerError;
+use super::hook::{Hooks, VERSION};
 use super::limit;
 use super::plan::{MASKED, MASKED_SYS, PROTECTED};
 use super::seccomp;
@@ -28,6 +30,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) group: Option<&'a str>,
     /// Nodes of the host that it may use beyond the standard ones.
     pub(crate) nodes: &'a [Node],
+    pub(crate) hooks: &'a Hooks,
+    pub(crate) annotations: &'a BTreeMap<String, String>,
 }
 
 /// A device of the host.
@@ -80,7 +84,7 @@ pub(crate) fn config(spec: &ContainerSpec, facts: &Facts<'_>) -> Result<Value, C
     let mut hidden = paths("proc", &MASKED);
     hidden.extend(paths("sys", &MASKED_SYS));
     let mut document = json!({
-        "ociVersion": "1.0.2",
+        "ociVersion": VERSION,
         "process": {
             "terminal": process.terminal,
             "user": {"uid": facts.who.uid, "gid": facts.who.gid, "additionalGids": facts.who.groups},
@@ -98,10 +102,16 @@ pub(crate) fn config(spec: &ContainerSpec, facts: &Facts<'_>) -> Result<Value, C
             "namespaces": namespaces(spec, facts)?,
             "maskedPaths": if masked { hidden } else { Vec::new() },
             "readonlyPaths": if masked { paths("proc", &PROTECTED) } else { Vec::new() },
-            "sysctl": spec.sysctls.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+            "sysctl": spec.sysctls.iter().cloned().collect::<BTreeMap<_, _>>(),
             "resources": resources(spec, facts.nodes),
         },
     });
+    if !facts.hooks.is_empty() {
+        document["hooks"] = json!(facts.hooks);
+    }
+    if !facts.annotations.is_empty() {
+        document["annotations"] = json!(facts.annotations);
+    }
     if let Some(group) = facts.group {
         document["linux"]["cgroupsPath"] = json!(group);
     }
@@ -310,6 +320,11 @@ mod tests {
                 uid: 0,
                 gid: 5,
             }],
+            hooks: &Hooks {
+                poststop: vec![serde_json::from_str(r#"{"path": "/bin/hook"}"#).unwrap()],
+                ..Hooks::default()
+            },
+            annotations: &BTreeMap::from([("a".to_owned(), "b".to_owned())]),
         };
         let told = config(&spec, &facts).unwrap();
         assert_eq!(told["process"]["user"]["uid"], 7);
@@ -321,6 +336,8 @@ mod tests {
         assert_eq!(capabilities["effective"], json!([]));
         let limit = json!({"type": "RLIMIT_NOFILE", "soft": 10, "hard": 20});
         assert_eq!(told["process"]["rlimits"], json!([limit]));
+        assert_eq!(told["hooks"], json!({"poststop": [{"path": "/bin/hook"}]}));
+        assert_eq!(told["annotations"], json!({"a": "b"}));
         assert_eq!(told["linux"]["cgroupsPath"], "/rbuild/x");
         let device = &told["linux"]["devices"][0];
         assert_eq!(

@@ -102,6 +102,16 @@ pub enum ContainerError {
         /// Why.
         cause: Errno,
     },
+    /// A hook failed, so that the container is not started.
+    #[error("the {stage} hook {path} failed: {why}")]
+    Hook {
+        /// When it was called.
+        stage: String,
+        /// Which.
+        path: String,
+        /// Why.
+        why: String,
+    },
     /// A stack of layers could not be mounted.
     #[error("mounting an overlay of {layers} layers failed at `{at}`: {cause}")]
     Overlay {

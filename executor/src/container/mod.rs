@@ -7,8 +7,10 @@
 pub(crate) mod bundle;
 pub(crate) mod capability;
 pub(crate) mod cgroup;
+pub mod describe;
 pub mod error;
 pub mod exit;
+pub mod hook;
 pub mod hosts;
 pub mod launcher;
 pub(crate) mod limit;

@@ -1,5 +1,6 @@
 //! All that a monitor needs to know, as plain data that crosses to it.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::container::ContainerSpec;
+use crate::container::hook::Hooks;
 use crate::network::Plan;
 
 /// One container's life: what is started, and what is done when it ends.
@@ -41,6 +43,12 @@ pub struct Life {
     /// Arguments with which this program is executed in the monitor's place, outside the container's
     /// namespaces, when all is over: `--rm`. Not when whoever started it takes that over.
     pub afterwards: Option<Vec<OsString>>,
+    /// Programs that are called at the stages of its life.
+    #[serde(default)]
+    pub hooks: Hooks,
+    /// What hooks and other runtimes are told of it.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
     /// Another OCI runtime that starts the container instead of this program.
     pub runtime: Option<PathBuf>,
 }

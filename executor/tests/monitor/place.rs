@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use executor::container::Stream;
+use executor::container::hook::Hooks;
 use executor::container::spec::{Network, Upper};
 use executor::monitor::{
     Attach, Attached, Control, Event, Life, LogOptions, MonitorError, Restart, Status, start,
@@ -82,6 +83,8 @@ impl World {
                 keep_stdin: false,
                 afterwards: None,
                 runtime: None,
+                hooks: Hooks::default(),
+                annotations: std::collections::BTreeMap::new(),
             },
         }
     }

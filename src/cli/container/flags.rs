@@ -87,6 +87,9 @@ pub struct Whole {
     /// Another OCI runtime: its path, or its name in PATH
     #[arg(long, value_name = "PROGRAM")]
     pub runtime: Option<String>,
+    /// A directory of OCI hooks, files as oci-hooks(5) has them (repeatable)
+    #[arg(long = "hooks-dir", value_name = "DIR")]
+    pub hooks_dirs: Vec<PathBuf>,
     /// Whether signatures of images are left alone, which is all that can be had
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub disable_content_trust: Option<bool>,

@@ -1,7 +1,7 @@
 //! `create`: makes a container and prints its id.
 
 use crate::cli::container::CreateArgs;
-use crate::containers::{create, image, request};
+use crate::containers::{create, image, life, request};
 use crate::home::Home;
 use crate::output::print;
 use crate::report::{Class, Failure};
@@ -11,13 +11,14 @@ use crate::stop::Signals;
 pub fn run(args: &CreateArgs, home: &Home) -> anyhow::Result<u8> {
     let request = request::understand(&args.flags, false)?;
     let store = home.enter_and_open()?;
-    let (row, _) = make(&store, &args.flags, request).map_err(|mut failure| {
+    let (row, document) = make(&store, &args.flags, request).map_err(|mut failure| {
         // What docker's daemon refuses is 1 here.
         if matches!(failure.class, Class::Container(_)) {
             failure.class = Class::Refused;
         }
         failure
     })?;
+    life::describe(&store, &row, &document)?;
     print(&format!("{}\n", row.id))?;
     Ok(0)
 }

@@ -68,6 +68,7 @@ pub fn run(args: &UpdateArgs, home: &Home) -> anyhow::Result<u8> {
                 .map_err(|error| find::monitor_failure(&error))?;
         }
         document.write(&find::folder(&store, &row))?;
+        life::describe(&store, &row, &document)?;
         Ok(Some(text.to_owned()))
     })
 }

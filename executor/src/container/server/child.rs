@@ -9,6 +9,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::mount::{UnmountFlags, unmount};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use super::hooks;
 use super::init;
 use super::mounts::Builder;
 use super::process::{self, Rights};
@@ -40,6 +41,7 @@ fn prepare(
     keep.extend(start.made.tree.iter().map(AsRawFd::as_raw_fd));
     keep.extend(start.joined.iter().map(AsRawFd::as_raw_fd));
     keep.extend(start.terminals.iter().map(AsRawFd::as_raw_fd));
+    keep.extend(start.gate.iter().map(AsRawFd::as_raw_fd));
     keep.extend(terminal.iter().map(|terminal| terminal.peer.as_raw_fd()));
     close_all_but(&keep).map_err(failed("closing descriptors"))?;
     rustix::process::setsid().map_err(failed("setsid"))?;
@@ -70,6 +72,9 @@ fn prepare(
     if let Some(score) = spec.oom_score_adj {
         process::oom_score(score)?;
     }
+    if let Some(gate) = &start.gate {
+        hooks::wait_at(gate)?;
+    }
     rustix::process::fchdir(&root)
         .and_then(|()| rustix::process::pivot_root(".", "."))
         .and_then(|()| unmount(".", UnmountFlags::DETACH))
@@ -98,6 +103,9 @@ fn prepare(
     process::become_user(&who, &rights, launch)?;
     if let Some(parent) = start.parent {
         end_with(parent)?;
+    }
+    if let Some(inside) = &start.inside {
+        hooks::call(inside)?;
     }
     Err(process::execute(&spec.process.args, &env))
 }

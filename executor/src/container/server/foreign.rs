@@ -41,8 +41,15 @@ pub(crate) fn identify_in(
     root: &OwnedFd,
     asked: &Process,
 ) -> Result<(Identity, Vec<String>), ContainerError> {
-    let mut read = |path: &str| read_in(root, path);
-    let who = user::identify(&asked.user, &asked.groups, &mut read)?;
+    identify_by(asked, &mut |path: &str| read_in(root, path))
+}
+
+/// The same, by what `read` gives of its files.
+pub(crate) fn identify_by(
+    asked: &Process,
+    read: &mut dyn FnMut(&str) -> Result<String, ContainerError>,
+) -> Result<(Identity, Vec<String>), ContainerError> {
+    let who = user::identify(&asked.user, &asked.groups, read)?;
     let passwd = read("/etc/passwd").unwrap_or_default();
     let env = process::complete(asked, &[], &|| user::home(who.uid, &passwd));
     Ok((who, env))

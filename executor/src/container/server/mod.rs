@@ -6,6 +6,7 @@ mod child;
 mod content;
 pub(crate) mod enter;
 pub(crate) mod foreign;
+pub(crate) mod hooks;
 mod init;
 mod mounts;
 mod process;

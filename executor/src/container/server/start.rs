@@ -14,6 +14,7 @@ use rustix::process::DumpableBehavior;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::content::{self, Made};
+use super::hooks::Inside;
 use super::report::{Report, Reporter};
 use super::root::Launch;
 use super::{child, mounts};
@@ -46,6 +47,10 @@ pub(crate) struct Asked<'a> {
     pub(crate) keep_terminals: bool,
     /// Whether only the root is wanted.
     pub(crate) hold: bool,
+    /// Where the process waits, when all is made, until hooks of the host are done.
+    pub(crate) gate: Option<OwnedFd>,
+    /// Hooks that the process calls itself.
+    pub(crate) inside: Option<Inside<'a>>,
 }
 
 /// Everything that the new process needs.
@@ -58,6 +63,8 @@ pub(super) struct Start<'a> {
     pub(super) terminals: Option<OwnedFd>,
     pub(super) terminal: Option<Terminal>,
     pub(super) hold: bool,
+    pub(super) gate: Option<OwnedFd>,
+    pub(super) inside: Option<Inside<'a>>,
     /// Whose death is the container's too, where no pid namespace sees to that.
     pub(super) parent: Option<i32>,
     pub(super) capabilities: Capabilities,
@@ -130,6 +137,8 @@ pub(super) fn start(
         group: cgroup::make(&request.spec, name, launch.groups.as_ref(), own)?,
         keep_terminals: false,
         hold: request.hold,
+        gate: None,
+        inside: None,
     };
     let cloning = begin(asked, launch, filters)?;
     Ok(Container {
@@ -181,6 +190,8 @@ pub(crate) fn begin(
         terminals,
         terminal,
         hold: asked.hold,
+        gate: asked.gate,
+        inside: asked.inside,
         parent: (spec.namespaces.pid != Namespace::Own)
             .then(|| rustix::process::getpid().as_raw_pid()),
         capabilities,

@@ -3,17 +3,15 @@
 //! same. Knows nothing that the runtimes do not share.
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::serve::Monitor;
 use crate::container::ContainerError;
@@ -24,7 +22,6 @@ use crate::container::seccomp;
 use crate::container::server::foreign::{attach_root, identify_in, root_of, stdio_of};
 use crate::container::server::report::Report;
 use crate::container::server::start::{Cloning, Terminal, peer};
-use crate::container::spec::Namespace;
 use crate::sys::process::{Cloned, clone_process, exit_now, wait};
 
 /// Names in the container's folder.
@@ -221,6 +218,7 @@ impl Monitor {
         }
         if lower.contains("exec: ") && lower.contains("permission denied")
             || lower.contains("open executable: permission denied")
+            || lower.contains("open executable: operation not permitted")
         {
             return ContainerError::NotExecutable {
                 program,
@@ -256,23 +254,8 @@ impl Monitor {
     ) -> Result<std::convert::Infallible, ContainerError> {
         let failed = ContainerError::prepare;
         let spec = &self.life.spec;
-        let host = self
-            .host_mounts
-            .as_ref()
-            .ok_or_else(|| failed("the host's mounts")(Errno::BADF))?;
         let root = bundle.map(|_| root_of(spec, &self.launch)).transpose()?;
-        move_into_link_name_space(host.as_fd(), Some(LinkNameSpaceType::Mount))
-            .map_err(failed("the host's mounts"))?;
-        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)
-            .map_err(|error| failed("a mount namespace")(Errno::from_raw_os_error(error as i32)))?;
-        let flags = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
-        mount_change("/", flags).map_err(failed("making mounts one-way"))?;
-        if spec.namespaces.pid == Namespace::Own {
-            // it looks there for the processes that it makes
-            let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-            mount("proc", "/proc", "proc", flags, None).map_err(failed("/proc"))?;
-        }
-        let folder = self.life.store_root.join(&self.life.folder);
+        let folder = self.among_the_hosts_files()?;
         rustix::process::chdir(&folder).map_err(failed("the container's folder"))?;
         if let (Some(root), Some(capabilities)) = (root, bundle) {
             attach_root(&root, "rootfs")?;
@@ -293,6 +276,8 @@ impl Monitor {
                 joined: &joined,
                 group,
                 nodes: &super::nodes::of(spec),
+                hooks: &self.life.hooks,
+                annotations: &self.life.annotations,
             };
             let document = serde_json::to_vec_pretty(&bundle::config(spec, &facts)?);
             std::fs::write("config.json", document.unwrap_or_default()).map_err(|error| {

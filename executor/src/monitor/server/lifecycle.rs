@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -15,6 +16,8 @@ use super::serve::{Monitor, Role};
 use super::setup::unstarted;
 use crate::container::capability::Capabilities;
 use crate::container::cgroup::{self, Group};
+use crate::container::hook::Told;
+use crate::container::server::hooks::Inside;
 use crate::container::server::report::Report;
 use crate::container::server::start::{Asked, Cloning, Terminal, begin};
 use crate::container::server::stubs;
@@ -120,6 +123,24 @@ impl Monitor {
             let cloning = self.begin_with(&runtime, stdio, group)?;
             return self.joined_up(cloning, out, err, input);
         }
+        let hooks = &self.life.hooks;
+        let waits = !(hooks.prestart.is_empty() && hooks.create_runtime.is_empty());
+        let gate = waits.then(UnixStream::pair).transpose();
+        let (gate, far) = gate
+            .map_err(|error| ContainerError::Prepare {
+                what: "a way to wait for hooks".to_owned(),
+                cause: error.into(),
+            })?
+            .unzip();
+        let bundle = self.life.store_root.join(&self.life.folder);
+        let inside = (!hooks.start_container.is_empty()).then(|| Inside {
+            hooks: &hooks.start_container,
+            told: Told {
+                id: &self.life.id,
+                bundle: &bundle,
+                annotations: &self.life.annotations,
+            },
+        });
         let asked = Asked {
             spec,
             contents: &contents,
@@ -129,8 +150,17 @@ impl Monitor {
             group,
             keep_terminals: true,
             hold: false,
+            gate: far.map(OwnedFd::from),
+            inside,
         };
         let cloning = begin(asked, &self.launch, &mut self.filters)?;
+        let allowed = gate.map_or(Ok(()), |gate| self.at_gate(&gate, cloning.pid));
+        if let Err(error) = allowed {
+            let _ = pidfd_send_signal(&cloning.pidfd, Signal::KILL);
+            let _ = wait(Some(cloning.pid), true);
+            self.after_end();
+            return Err(error);
+        }
         self.joined_up(cloning, out, err, input)
     }
 
@@ -226,6 +256,15 @@ impl Monitor {
         }
         self.trim = Some(Instant::now() + SETTLED);
         self.write_status();
+        if self.life.runtime.is_none()
+            && let Some(running) = &self.running
+            && let Err(error) = self.after_start(running.pid)
+        {
+            // whoever started it is told when it has ended
+            let _ = pidfd_send_signal(&running.pidfd, Signal::KILL);
+            self.unwanted = Some(error);
+            return;
+        }
         for (_, link) in &mut self.links {
             if let Role::Starter { attached } = link.role {
                 link.send(&Reply::Done, b"", Vec::new());
@@ -260,9 +299,10 @@ impl Monitor {
             let (_, failed) = report.finish();
             failed
         });
-        if let Some(error) = failed {
+        if let Some(error) = failed.or_else(|| self.unwanted.take()) {
             drop(running);
             self.drop_execs();
+            self.gone();
             return self.not_started(&error.into());
         }
         let status = match (waited.code, waited.signal) {
@@ -280,9 +320,7 @@ impl Monitor {
         let ran = running.since.elapsed();
         drop(running);
         self.drop_execs();
-        if let Some(runtime) = &self.life.runtime {
-            self.delete_with(runtime);
-        }
+        self.gone();
         let stopped = self.stopping.is_some() || self.status.stopped_by_user;
         let wait = self.policy.after(self.life.restart, code, stopped, ran);
         self.status.pid = 0;
@@ -299,6 +337,14 @@ impl Monitor {
                 self.write_status();
             }
             None => self.finish(code),
+        }
+    }
+
+    /// Nothing of the container is left but its files.
+    fn gone(&self) {
+        match &self.life.runtime {
+            Some(runtime) => self.delete_with(runtime),
+            None => self.after_end(),
         }
     }
 

@@ -5,6 +5,7 @@ mod checks;
 mod execs;
 mod foreign;
 mod freeze;
+mod hooks;
 mod lifecycle;
 mod link;
 mod log;

@@ -13,10 +13,10 @@ use super::lifecycle::{Running, Stopping};
 use super::link::Link;
 use super::log::Log;
 use super::policy::Policy;
-use crate::container::Stream;
 use crate::container::server::report::Report;
 use crate::container::server::root::Launch;
 use crate::container::server::start::Filters;
+use crate::container::{ContainerError, Stream};
 use crate::monitor::life::Life;
 use crate::monitor::lock::Lock;
 use crate::monitor::status::Status;
@@ -34,7 +34,7 @@ pub(super) struct Monitor {
     pub(super) filters: Filters,
     pub(super) joined: Vec<OwnedFd>,
     pub(super) host_proc: OwnedFd,
-    /// Where another runtime finds its files.
+    /// Where another runtime and hooks find their files.
     pub(super) host_mounts: Option<OwnedFd>,
     pub(super) network: Option<Up>,
     pub(super) folder: PathBuf,
@@ -61,6 +61,8 @@ pub(super) struct Monitor {
     pub(super) trim: Option<Instant>,
     /// When the monitor ends at the latest, once all is over.
     pub(super) over: Option<Instant>,
+    /// Why a container that runs is not to run: a hook failed.
+    pub(super) unwanted: Option<ContainerError>,
     /// Held, so that nobody else starts it; given back last, when nobody can connect any more.
     pub(super) _lock: Lock,
 }

@@ -42,7 +42,7 @@ impl Outside {
     /// Keeps it, if there is something to be done. Called in the namespaces it leads to.
     pub(super) fn keep(life: &Life) -> Result<Self, MonitorError> {
         let arguments = life.afterwards.clone();
-        if arguments.is_none() && life.runtime.is_none() {
+        if arguments.is_none() && life.runtime.is_none() && life.hooks.is_empty() {
             return Ok(Self {
                 mounts: None,
                 arguments,
@@ -57,7 +57,7 @@ impl Outside {
         })
     }
 
-    /// The host's mount namespace, for another runtime.
+    /// The host's mount namespace, for another runtime and for hooks.
     pub(super) fn mounts(&self) -> Option<OwnedFd> {
         self.mounts.as_ref()?.try_clone().ok()
     }
@@ -255,6 +255,7 @@ fn finish(prepared: Prepared, lock: Lock) -> Result<Monitor, MonitorError> {
         taken_over: false,
         trim: None,
         over: None,
+        unwanted: None,
         life,
     })
 }
