@@ -1,5 +1,5 @@
-//! What the processes of a container use, as /proc says: it needs no control group, so it is the same
-//! for root and for ordinary users. See proc(5).
+//! What a container uses. Its control group says so, as far as one counts; what none counts is added up
+//! over its processes, as /proc has it. See cgroup-v2.rst and proc(5).
 
 use std::path::Path;
 
@@ -22,8 +22,54 @@ pub struct Reading {
     pub pids: u64,
 }
 
+/// What the container of that id uses, whose processes these are.
+pub fn read(id: &str, pids: &[i32]) -> Reading {
+    let mut reading = of_processes(pids);
+    let first = pids.first().copied().unwrap_or(0);
+    let groups = std::fs::read_to_string(format!("/proc/{first}/cgroup")).unwrap_or_default();
+    if let Some(group) = own_group(&groups, id) {
+        counted(&Path::new("/sys/fs/cgroup").join(group), &mut reading);
+    }
+    reading
+}
+
+/// The group named after a container, from the text of /proc/PID/cgroup of one of its processes, which
+/// may be in a group below.
+fn own_group<'t>(text: &'t str, id: &str) -> Option<&'t str> {
+    let path = text.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let end = path.find(id)? + id.len();
+    path.get(..end)
+}
+
+/// Takes over what a control group counts. Of memory, what can be had back at once is no use: files
+/// that were read or written a while ago.
+fn counted(group: &Path, reading: &mut Reading) {
+    let text = |name: &str| std::fs::read_to_string(group.join(name)).unwrap_or_default();
+    let number = |name: &str| text(name).trim().parse::<u64>().ok();
+    if let Some(memory) = number("memory.current") {
+        let idle = bytes(&text("memory.stat"), "inactive_file ");
+        reading.memory = memory.checked_sub(idle).unwrap_or(memory);
+    }
+    if let Some(pids) = number("pids.current") {
+        reading.pids = pids;
+    }
+    let used = bytes(&text("cpu.stat"), "usage_usec ");
+    if used > 0 {
+        reading.cpu_seconds = used as f64 / 1e6;
+    }
+    if group.join("io.stat").exists() {
+        let io = text("io.stat");
+        let sum = |name: &str| {
+            io.split_whitespace()
+                .filter_map(|word| word.strip_prefix(name)?.parse::<u64>().ok())
+                .sum()
+        };
+        (reading.block_read, reading.block_written) = (sum("rbytes="), sum("wbytes="));
+    }
+}
+
 /// What these processes use. One that has ended counts for nothing.
-pub fn read(pids: &[i32]) -> Reading {
+fn of_processes(pids: &[i32]) -> Reading {
     let mut reading = Reading::default();
     let ticks = rustix::param::clock_ticks_per_second() as f64;
     for (at, pid) in pids.iter().enumerate() {
@@ -100,9 +146,47 @@ mod tests {
 
     #[test]
     fn this_process_uses_something() {
-        let reading = read(&[i32::try_from(std::process::id()).unwrap()]);
+        let reading = read("none", &[i32::try_from(std::process::id()).unwrap()]);
         assert!(reading.memory > 0 && reading.pids > 0);
-        assert_eq!(read(&[0]), Reading::default());
+        assert_eq!(read("none", &[0]), Reading::default());
+    }
+
+    #[test]
+    fn what_a_group_counts_is_what_is_used() {
+        assert_eq!(
+            own_group("3:pids:/a\n0::/rbuild/abc/below\n", "abc"),
+            Some("rbuild/abc")
+        );
+        assert_eq!(own_group("0::/user/session\n", "abc"), None);
+        assert_eq!(own_group("3:pids:/rbuild/abc\n", "abc"), None);
+
+        let group = tempfile::tempdir().unwrap();
+        let mut reading = Reading {
+            memory: 5,
+            pids: 6,
+            cpu_seconds: 7.0,
+            block_read: 8,
+            ..Reading::default()
+        };
+        let before = reading.clone();
+        counted(group.path(), &mut reading);
+        assert_eq!(reading, before, "nothing is counted there");
+        for (file, text) in [
+            ("memory.current", "1000\n"),
+            ("memory.stat", "anon 3\ninactive_file 400\n"),
+            ("pids.current", "3\n"),
+            ("cpu.stat", "usage_usec 1500000\nuser_usec 1\n"),
+            (
+                "io.stat",
+                "8:0 rbytes=10 wbytes=20 rios=1\n8:16 rbytes=1 wbytes=2\n",
+            ),
+        ] {
+            std::fs::write(group.path().join(file), text).unwrap();
+        }
+        counted(group.path(), &mut reading);
+        assert_eq!((reading.memory, reading.pids), (600, 3));
+        assert_eq!((reading.block_read, reading.block_written), (11, 22));
+        assert!((reading.cpu_seconds - 1.5).abs() < f64::EPSILON);
     }
 
     #[test]

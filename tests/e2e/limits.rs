@@ -74,8 +74,8 @@ fn limits_of_memory_kill() {
     assert_eq!((ran.0, ran.2.as_str()), (137, "false 137"), "{}", ran.1);
     // one of its processes is killed, and the container lives on
     let script = "tail /dev/zero; echo went on";
-    let ran = place.limited(&["--memory=16m"], script, "{{.State.ExitCode}}");
-    assert_eq!((ran.0, ran.2.as_str()), (0, "0"), "{}", ran.1);
+    let ran = place.limited(&["--memory=16m"], script, state);
+    assert_eq!((ran.0, ran.2.as_str()), (0, "true 0"), "{}", ran.1);
     assert!(ran.1.contains("went on"), "{}", ran.1);
 }
 
@@ -147,6 +147,13 @@ fn limits_are_seen_changed_and_gone_with_the_container() {
     assert_eq!(place.group_file("box", "memory.max"), "67108864");
     assert_eq!(place.group_file("box", "memory.swap.max"), "0");
     assert_eq!(place.group_file("box", "cpu.max"), "150000 100000");
+    let all = ["update", "--memory-swap=-1", "--pids-limit=-1", "box"];
+    place.rbuild(&all).ok();
+    assert_eq!(place.group_file("box", "memory.swap.max"), "max");
+    assert_eq!(place.group_file("box", "pids.max"), "max");
+    place
+        .rbuild(&["update", "--cpu-quota=30000", "box"])
+        .fails(1, "CPU Quota cannot be updated as NanoCPUs has already");
     place.rbuild(&["pause", "box"]).ok();
     let status = ["ps", "--format", "{{.Status}}"];
     assert!(place.rbuild(&status).ok().out.contains("(Paused)"));

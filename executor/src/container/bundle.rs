@@ -12,7 +12,7 @@ use super::hook::{Hooks, VERSION};
 use super::limit;
 use super::plan::{MASKED, MASKED_SYS, PROTECTED};
 use super::seccomp;
-use super::spec::{ContainerSpec, Mount, MountSource, Namespace, Network, Propagation};
+use super::spec::{ContainerSpec, Most, Mount, MountSource, Namespace, Network, Propagation};
 use super::user::Identity;
 
 /// What the specification wants to know beyond the spec.
@@ -149,10 +149,11 @@ fn resources(spec: &ContainerSpec, nodes: &[Node]) -> Value {
     if let Some(bytes) = limits.memory {
         resources["memory"] = json!({"limit": bytes});
     }
-    if let Some(thousandths) = limits.milli_cpus {
-        resources["cpu"] = json!({"quota": thousandths.saturating_mul(100), "period": 100_000});
+    if let Some(Most::Of(quota)) = limits.cpu_quota {
+        let period = limits.cpu_period.unwrap_or(100_000);
+        resources["cpu"] = json!({"quota": quota, "period": period});
     }
-    if let Some(count) = limits.pids {
+    if let Some(Most::Of(count)) = limits.pids {
         resources["pids"] = json!({"limit": count});
     }
     resources

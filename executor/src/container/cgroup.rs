@@ -13,12 +13,17 @@ use rustix::io::Errno;
 
 use super::error::{ContainerError, Errno as Number};
 use super::own_group;
-use super::spec::{ContainerSpec, Resources};
+use super::spec::{ContainerSpec, Most, Resources};
 
 /// Where containers go when no parent is named.
 const PARENT: &str = "rbuild";
 /// Length of the period in which processor time is counted, in microseconds.
 const PERIOD: u64 = 100_000;
+
+/// What the kernel calls no limit.
+const ALL: &str = "max";
+/// What is limited and counted, where it can be.
+const CONTROLLERS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
 
 /// How long a look at a freezing group lasts, and how many there are: ten seconds.
 const FREEZE_STEP: Timespec = Timespec {
@@ -91,7 +96,7 @@ impl Group {
     /// Changes limits.
     pub(crate) fn set(&self, resources: &Resources) -> Result<(), ContainerError> {
         let files = limits(resources);
-        delegate(&self.parent, &files);
+        delegate(&self.parent);
         for (controller, file, value) in &files {
             write(&self.directory, file, value).map_err(|cause| ContainerError::Resources {
                 what: (*controller).to_owned(),
@@ -127,7 +132,7 @@ pub(crate) fn make(
     own: Option<&str>,
 ) -> Result<Option<Group>, ContainerError> {
     let files = limits(&spec.resources);
-    let what = match (files.first(), &spec.cgroup_parent) {
+    let what = match (bounds(&spec.resources).first(), &spec.cgroup_parent) {
         (Some((controller, _, _)), _) => (*controller).to_owned(),
         (None, Some(parent)) => format!("the group below `{parent}`"),
         (None, None) => return Ok(None),
@@ -153,10 +158,10 @@ pub(crate) fn make(
     };
     let mut parent = open(root, ".").map_err(|cause| failed("opening the tree", cause))?;
     for part in path.split('/').filter(|part| !part.is_empty()) {
-        delegate(&parent, &files);
+        delegate(&parent);
         parent = step(&parent, part).map_err(|cause| failed(part, cause))?;
     }
-    delegate(&parent, &files);
+    delegate(&parent);
     let directory = step(&parent, &name).map_err(|cause| failed("making a group", cause))?;
     let group = Group {
         path: path_of(&path, &name),
@@ -171,13 +176,15 @@ pub(crate) fn make(
     Ok(Some(group))
 }
 
-/// A group without limits, by which a container is stopped and counted; none where none can be had.
+/// A group without limits, by which a container is stopped, and what it uses counted; none where none can be had.
 pub(crate) fn plain(name: String, root: &OwnedFd, own: Option<&str>) -> Option<Group> {
     let mut parent = open(root, ".").ok()?;
     let path = own.map_or_else(|| PARENT.to_owned(), |own| format!("{own}/{PARENT}"));
     for part in path.split('/').filter(|part| !part.is_empty()) {
+        delegate(&parent);
         parent = step(&parent, part).ok()?;
     }
+    delegate(&parent);
     let directory = step(&parent, &name).ok()?;
     let group = Group {
         path: path_of(&path, &name),
@@ -212,7 +219,7 @@ pub(crate) fn forget(name: &str) {
 /// Why `resources` cannot be limited on this machine, as far as can be said without trying; none when
 /// they can be, or nothing is limited.
 pub fn obstacle(resources: &Resources) -> Option<String> {
-    let files = limits(resources);
+    let files = bounds(resources);
     if files.is_empty() {
         return None;
     }
@@ -230,21 +237,36 @@ fn path_of(parent: &str, name: &str) -> String {
     parts.chain([name]).flat_map(|part| ["/", part]).collect()
 }
 
+/// The files of `limits` that hold something back: not those that take a limit back.
+fn bounds(resources: &Resources) -> Vec<(&'static str, &'static str, String)> {
+    let mut files = limits(resources);
+    files.retain(|(_, _, value)| !value.starts_with(ALL));
+    files
+}
+
+fn most(most: Most) -> String {
+    match most {
+        Most::All => ALL.to_owned(),
+        Most::Of(number) => number.to_string(),
+    }
+}
+
 /// Controller, file, value.
 fn limits(resources: &Resources) -> Vec<(&'static str, &'static str, String)> {
     let mut files = Vec::new();
     if let Some(bytes) = resources.memory {
         files.push(("memory", "memory.max", bytes.to_string()));
     }
-    if let Some(thousandths) = resources.milli_cpus {
-        let quota = thousandths.saturating_mul(PERIOD) / 1000;
-        files.push(("cpu", "cpu.max", format!("{} {PERIOD}", quota.max(1000))));
+    if resources.cpu_quota.is_some() || resources.cpu_period.is_some() {
+        let quota = most(resources.cpu_quota.unwrap_or(Most::All));
+        let period = resources.cpu_period.unwrap_or(PERIOD);
+        files.push(("cpu", "cpu.max", format!("{quota} {period}")));
     }
     if let Some(count) = resources.pids {
-        files.push(("pids", "pids.max", count.to_string()));
+        files.push(("pids", "pids.max", most(count)));
     }
     if let Some(bytes) = resources.swap {
-        files.push(("memory", "memory.swap.max", bytes.to_string()));
+        files.push(("memory", "memory.swap.max", most(bytes)));
     }
     if let Some(bytes) = resources.memory_reservation {
         files.push(("memory", "memory.low", bytes.to_string()));
@@ -263,10 +285,16 @@ fn limits(resources: &Resources) -> Vec<(&'static str, &'static str, String)> {
     files
 }
 
-/// Gives the controllers on to the groups below; where that fails, writing the limit will say so.
-fn delegate(group: &OwnedFd, files: &[(&'static str, &'static str, String)]) {
-    for (controller, _, _) in files {
-        let _ = write(group, "cgroup.subtree_control", &format!("+{controller}"));
+/// Gives all controllers on to the groups below: also what nothing limits is counted there, and a limit
+/// can be set later. Where that fails, writing a limit will say so.
+fn delegate(group: &OwnedFd) {
+    let words = |file: &str| read(group, file).unwrap_or_default();
+    let (has, gives) = (words("cgroup.controllers"), words("cgroup.subtree_control"));
+    let named = |text: &str, name: &str| text.split_whitespace().any(|word| word == name);
+    for name in CONTROLLERS {
+        if named(&has, name) && !named(&gives, name) {
+            let _ = write(group, "cgroup.subtree_control", &format!("+{name}"));
+        }
     }
 }
 
@@ -320,8 +348,9 @@ mod tests {
     fn limits_become_files() {
         let resources = Resources {
             memory: Some(1 << 20),
-            milli_cpus: Some(1500),
-            pids: Some(7),
+            cpu_quota: Some(Most::Of(150_000)),
+            pids: Some(Most::Of(7)),
+            swap: Some(Most::All),
             ..Resources::default()
         };
         assert_eq!(
@@ -330,8 +359,17 @@ mod tests {
                 ("memory", "memory.max", "1048576".to_owned()),
                 ("cpu", "cpu.max", "150000 100000".to_owned()),
                 ("pids", "pids.max", "7".to_owned()),
+                ("memory", "memory.swap.max", "max".to_owned()),
             ]
         );
+        assert_eq!(bounds(&resources), limits(&resources)[..3]);
+        let period = Resources {
+            cpu_period: Some(50_000),
+            ..Resources::default()
+        };
+        let whole = ("cpu", "cpu.max", "max 50000".to_owned());
+        assert_eq!(limits(&period), [whole]);
+        assert!(obstacle(&period).is_none(), "it holds nothing back");
         assert!(limits(&Resources::default()).is_empty());
     }
 
@@ -350,7 +388,7 @@ mod tests {
         std::fs::write(group.join("pids.max"), "").unwrap();
         let root = OwnedFd::from(std::fs::File::open(tree.path()).unwrap());
         let resources = Resources {
-            pids: Some(5),
+            pids: Some(Most::Of(5)),
             ..Resources::default()
         };
         let spec = spec(resources);

@@ -260,18 +260,31 @@ pub struct Security {
     pub unmasked: bool,
 }
 
+/// How much there may be of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Most {
+    /// As much as there is. Said only to take an earlier limit back.
+    All,
+    /// So much.
+    Of(u64),
+}
+
 /// Limits by control groups v2.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resources {
     /// Bytes of memory.
     pub memory: Option<u64>,
-    /// Processor time in thousandths of a processor.
-    pub milli_cpus: Option<u64>,
+    /// Microseconds of processor time in each period.
+    #[serde(default)]
+    pub cpu_quota: Option<Most>,
+    /// Microseconds of a period; none for a tenth of a second.
+    #[serde(default)]
+    pub cpu_period: Option<u64>,
     /// Number of processes.
-    pub pids: Option<u64>,
+    pub pids: Option<Most>,
     /// Bytes of swap beyond the memory; none for the kernel's default.
     #[serde(default)]
-    pub swap: Option<u64>,
+    pub swap: Option<Most>,
     /// Bytes of memory below which it is not pressed.
     #[serde(default)]
     pub memory_reservation: Option<u64>,

@@ -79,7 +79,7 @@ fn look(
         let used = match find::control(store, &row)? {
             // One that ends meanwhile does not run.
             Some(mut control) => match control.processes() {
-                Ok(pids) => Some((read(&pids), memory_limit(store, &row)?)),
+                Ok(pids) => Some((read(&row.id, &pids), memory_limit(store, &row)?)),
                 Err(_) => None,
             },
             None => None,

@@ -37,23 +37,16 @@ pub fn run(args: &UpdateArgs, home: &Home) -> anyhow::Result<u8> {
     super::each(&args.containers, |text| {
         let row = find::row(&store, text)?;
         let mut document = find::document(&store, &row)?;
-        let most = document.host_config.memory_swap;
-        if let (Some(memory), None) = (flags.memory, flags.memory_swap)
-            && memory != 0
-            && i64::try_from(memory).is_ok_and(|memory| memory > most)
-        {
-            return Err(Failure::new(
-                Class::Refused,
-                "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
-            ));
-        }
-        limits::apply(flags, &mut document.host_config)?;
+        let cannot = |failure: Failure| Failure {
+            title: format!("Cannot update container {}: {}", row.id, failure.title),
+            ..failure
+        };
+        limits::check(flags)?;
+        limits::change(flags, &mut document.host_config).map_err(cannot)?;
         if let Some(policy) = &policy {
             if document.host_config.auto_remove && policy.name != "no" {
-                return Err(Failure::new(
-                    Class::Refused,
-                    "Restart policy cannot be updated because AutoRemove is enabled for the container",
-                ));
+                let why = "Restart policy cannot be updated because AutoRemove is enabled for the container";
+                return Err(cannot(Failure::new(Class::Refused, why)));
             }
             document.host_config.restart_policy = policy.clone();
         }

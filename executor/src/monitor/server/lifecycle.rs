@@ -116,7 +116,10 @@ impl Monitor {
                 .groups
                 .as_ref()
                 .or(self.launch.freezer.as_ref())?;
-            cgroup::plain(self.life.id.clone(), tree, own)
+            let group = cgroup::plain(self.life.id.clone(), tree, own)?;
+            // what is left to set holds nothing back
+            let _ = group.set(&spec.resources);
+            Some(group)
         });
         let contents: Vec<&[u8]> = self.life.contents.iter().map(Vec::as_slice).collect();
         if let Some(runtime) = self.life.runtime.clone() {
