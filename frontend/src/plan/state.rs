@@ -100,7 +100,10 @@ impl StageState {
 
     /// The working directory, absolute and cleaned.
     pub(super) fn cwd(&self) -> String {
-        paths::join("/", &self.image.config.working_dir)
+        match self.image.config.working_dir.as_str() {
+            "" => "/".to_owned(),
+            path => paths::join("/", path),
+        }
     }
 
     /// USER as written; empty for root.

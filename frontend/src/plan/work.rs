@@ -1,6 +1,8 @@
 //! One stage while its instructions are lowered: the state so far, the counting of steps, the
 //! expansion of words, the names of vertices.
 
+use std::fmt::Write;
+
 use solver::op::Op;
 use solver::{Span, Vertex, VertexId, VertexMeta};
 
@@ -43,7 +45,8 @@ impl Counter {
             }
         }
         let width = self.total.ilog10() as usize + 1;
-        name.push_str(&format!("{:width$}/{}] ", self.count, self.total));
+        // Writing to memory never fails.
+        let _ = write!(name, "{:width$}/{}] ", self.count, self.total);
         if trigger {
             name.push_str("ONBUILD ");
         }
@@ -275,6 +278,7 @@ impl<'w, 'a> Work<'w, 'a> {
 
 fn upper_keyword(text: String) -> String {
     match text.split_once(' ') {
+        Some((keyword, _)) if keyword.bytes().all(|byte| byte.is_ascii_uppercase()) => text,
         Some((keyword, rest)) => format!("{} {rest}", keyword.to_uppercase()),
         None => text.to_uppercase(),
     }

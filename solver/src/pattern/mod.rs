@@ -69,10 +69,11 @@ impl Pattern {
 /// The shortest path that means the same (Go's `path.Clean`): no empty, `.` or inner `..`
 /// components; `.` for the empty path; `..` does not climb above `/`.
 pub fn clean(path: &str) -> Cow<'_, str> {
-    if !path.split('/').any(|name| matches!(name, "" | "." | "..")) {
+    let is_absolute = path.starts_with('/');
+    let mut names = path[usize::from(is_absolute)..].split('/');
+    if path == "/" || !names.any(|name| matches!(name, "" | "." | "..")) {
         return Cow::Borrowed(path);
     }
-    let is_absolute = path.starts_with('/');
     let mut names: Vec<&str> = Vec::new();
     for name in path.split('/') {
         match name {

@@ -4,13 +4,15 @@
 //! A file that its own COPY names is meant; only what comes along with a directory is looked at.
 
 use std::cell::OnceCell;
+use std::collections::HashMap;
 
 use solver::op::{CopySource, Op};
 use solver::pattern::{Pattern, PatternList};
 use solver::selector::Selector;
-use solver::{Graph, Vertex};
+use solver::{Graph, Span, Vertex};
 
 use super::rule;
+use crate::instruction::Instruction;
 use crate::plan::MAIN_CONTEXT;
 use crate::plan::request::ContextFiles;
 use crate::plan::scope::Scope;
@@ -25,21 +27,27 @@ pub(super) fn check(scope: &Scope<'_>, graph: &Graph) {
         return;
     };
     let suspects = OnceCell::new();
+    let written: OnceCell<HashMap<Span, &Instruction>> = OnceCell::new();
     for (_, vertex) in graph.iter() {
         let Some(span) = vertex.meta.span else {
             continue;
         };
-        let stages = scope.dockerfile.stages.iter();
-        let instruction = stages
-            .flat_map(|stage| &stage.instructions)
-            .find(|instruction| instruction.span == span);
+        let sources: Vec<Source> = of_context(graph, vertex).filter_map(Source::new).collect();
+        if sources.is_empty() {
+            continue;
+        }
+        let written = written.get_or_init(|| {
+            let stages = scope.dockerfile.stages.iter();
+            let all = stages.flat_map(|stage| &stage.instructions);
+            all.map(|instruction| (instruction.span, instruction))
+                .collect()
+        });
         // A trigger of the base image is not this file's to change.
-        let Some(instruction) = instruction else {
+        let Some(instruction) = written.get(&span) else {
             continue;
         };
         let comments = &instruction.comments;
-        let sources: Vec<Source> = of_context(graph, vertex).filter_map(Source::new).collect();
-        if sources.is_empty() || !scope.checks.wants(rule::NO_IGNORE_FILE, comments) {
+        if !scope.checks.wants(rule::NO_IGNORE_FILE, comments) {
             continue;
         }
         let suspects: &Vec<Suspect> = suspects.get_or_init(|| look(&**files));
