@@ -1,7 +1,8 @@
 //! Who is on a network: one file for each container, `networks/<network>/<container>`.
 //!
 //! A file counts as long as its container lives, or while whoever starts the container holds it; then
-//! its address is given out again. Nothing has to be undone when a container dies.
+//! its address is given out again. Nothing has to be undone when a container dies; a file that counts
+//! no more is removed by the monitor that ends, or by the next who takes an address.
 
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
@@ -159,7 +160,14 @@ impl Endpoints {
             return Err(AddressError::NoAddresses(network.name.clone()));
         };
         let _lock = self.lock()?;
-        let others = self.all(alive)?;
+        let (others, void): (Vec<_>, Vec<_>) = self
+            .read()?
+            .into_iter()
+            .partition(|other| self.counts(&other.container, alive));
+        // of containers that were killed with everybody who could have done it
+        for other in void {
+            self.remove(&other.container)?;
+        }
         if others
             .iter()
             .any(|other| other.container == wanted.container)
@@ -213,6 +221,15 @@ impl Endpoints {
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             result => result.map_err(StoreError::io("remove", &path)),
+        }
+    }
+
+    /// Removes what a container left that has ended, unless it is on the network anew: `id` is what its
+    /// connection was called. The caller has the lock.
+    pub fn forget(&self, container: &str, id: &str, _lock: &Lock) {
+        if self.of(container).is_some_and(|endpoint| endpoint.id == id) {
+            // one that stays counts for nothing, and the next who takes an address removes it
+            let _ = self.remove(container);
         }
     }
 

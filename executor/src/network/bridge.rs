@@ -118,10 +118,15 @@ fn way_out(links: &mut Links) -> Option<u32> {
     (mtu >= 576).then_some(mtu)
 }
 
-/// Takes an interface off its bridge, and removes the bridge when it was the last one there.
-pub(super) fn detach(store: &Path, interface: &Interface) {
+/// Takes an interface off its bridge, and removes the bridge when it was the last one there. Of a
+/// `container` that has ended the network knows nothing then.
+pub(super) fn detach(store: &Path, interface: &Interface, container: Option<&str>) {
+    let endpoints = Endpoints::at(store, &interface.network_id);
     // a network that was removed meanwhile has no lock, and nobody comes to it
-    let _lock = Endpoints::at(store, &interface.network_id).lock_again();
+    let lock = endpoints.lock_again();
+    if let (Some(lock), Some(container)) = (&lock, container) {
+        endpoints.forget(container, &interface.endpoint, lock);
+    }
     let Ok(mut links) = Links::open() else { return };
     // it goes by itself when its namespace does; this makes it go now
     let _ = links.remove(&pair_name(&interface.endpoint));

@@ -99,7 +99,7 @@ pub fn clear(plan: &Plan, place: &Place) {
     if let Plan::Bridge(plan) = plan {
         Table::remove(&rules::table(&plan.container));
         for interface in plan.interfaces.iter().chain(&settings.interfaces) {
-            bridge::detach(&place.store, interface);
+            bridge::detach(&place.store, interface, Some(&plan.container));
         }
     }
     let _ = std::fs::remove_file(place.folder.join(Settings::FILE));
@@ -120,9 +120,9 @@ impl Up {
         self.proxy = Proxy::default();
         self.resolver = None;
         self.pasta = None;
-        if let Some(table) = &mut self.table {
-            // its socket goes too, and takes the table with it
-            let _ = table.set(&[]);
+        if let Some(mut table) = self.table.take() {
+            // where it is refused the table goes with its socket
+            let _ = table.clear();
         }
         let Some(namespace) = &self.namespace else {
             return;
@@ -216,12 +216,14 @@ impl Up {
                 network: network_id.to_owned(),
             })?;
         let (_, interface) = self.interfaces.remove(at);
-        bridge::detach(&self.place.store, &interface);
+        // whoever asked for it removes the network's file
+        bridge::detach(&self.place.store, &interface, None);
         self.lead()?;
         self.tell()
     }
 
     fn bridge(&mut self, plan: &Bridged) -> Result<(), NetworkError> {
+        self.container.clone_from(&plan.container);
         let doors = doors::take(&plan.publish)?;
         self.proxy = Proxy::new(doors, None);
         let table = Table::open(&rules::table(&plan.container));
@@ -229,7 +231,6 @@ impl Up {
         for interface in &plan.interfaces {
             self.attach(interface)?;
         }
-        self.container.clone_from(&plan.container);
         self.servers.clone_from(&plan.servers);
         if let Some(servers) = &plan.resolver {
             self.servers.clone_from(servers);
@@ -307,7 +308,7 @@ impl Up {
 impl Drop for Up {
     fn drop(&mut self) {
         for (_, interface) in &self.interfaces {
-            bridge::detach(&self.place.store, interface);
+            bridge::detach(&self.place.store, interface, Some(&self.container));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
-use executor::network::{Protocol, Publish, Settings, clear, sweep};
+use executor::network::{Plan, Protocol, Publish, Settings, clear, sweep};
 
 use crate::fixture::{Box, call, host, interface, links, silent};
 
@@ -164,7 +164,12 @@ fn a_port_and_an_address_are_free_as_soon_as_it_ends() {
         host_port: port,
         ..ports[0]
     }];
-    let two = Box::new(store, &[again], &ports).unwrap();
+    // the very same container, started again before the kernel has done with what it had
+    let Plan::Bridge(mut plan) = one.plan.clone() else {
+        panic!("{:?}", one.plan);
+    };
+    (plan.interfaces, plan.publish) = (vec![again], ports.to_vec());
+    let two = Box::with(store, plan).unwrap();
     let listener = two.listen(80, 2);
     assert!(call((Ipv4Addr::new(10, 77, 0, 1), port)).is_some());
     assert!(call((Ipv4Addr::new(10, 77, 0, 2), 80)).is_some());

@@ -105,7 +105,11 @@ fn inside(
         Ok(mut monitor) => {
             monitor.host_mounts = outside.mounts();
             let removed = monitor.serve();
+            let network = monitor.network.take();
+            // with its lock: the container is over, and whoever waits for that goes on
             drop(monitor);
+            // the kernel needs tens of milliseconds to remove an interface
+            drop(network);
             if !removed {
                 outside.execute();
             }

@@ -72,6 +72,16 @@ impl Table {
         result
     }
 
+    /// Removes it now: its name is free for another when this comes back.
+    pub(in crate::network) fn clear(&mut self) -> Result<(), Errno> {
+        if self.made {
+            let messages = vec![bound(BEGIN), named(DELETE_TABLE, &self.name), bound(END)];
+            self.socket.transaction(messages)?;
+            self.made = false;
+        }
+        Ok(())
+    }
+
     /// Removes a table that a dead process of an older kernel may have left.
     pub(in crate::network) fn remove(name: &str) {
         let messages = vec![bound(BEGIN), named(DELETE_TABLE, name), bound(END)];
