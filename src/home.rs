@@ -62,7 +62,23 @@ impl Home {
     pub fn enter_and_open(&self) -> Result<Store, Failure> {
         Self::enter()?;
         crate::threads::start()?;
-        Store::open(StoreOptions::new(&self.root)).map_err(|error| store_failure(&error))
+        self.open()
+    }
+
+    /// As [`enter_and_open`](Self::enter_and_open) for a command that most often needs no such threads.
+    /// What needs them then calls [`threads::start`](crate::threads::start).
+    pub fn enter_and_open_alone(&self) -> Result<Store, Failure> {
+        Self::enter()?;
+        self.open()
+    }
+
+    /// Opens the store, after [`enter`](Self::enter), without those threads.
+    pub fn open(&self) -> Result<Store, Failure> {
+        let options = StoreOptions {
+            before_work: Some(crate::threads::make),
+            ..StoreOptions::new(&self.root)
+        };
+        Store::open(options).map_err(|error| store_failure(&error))
     }
 
     /// The class of containers that this user can have: part of every key.

@@ -12,6 +12,18 @@ use crate::report::{Class, Failure};
 /// Makes the pool: as many threads as processors, or as many as there are to be had. Made before, it
 /// stays as it is.
 pub fn start() -> Result<(), Failure> {
+    make().map_err(|error| failure(&error))
+}
+
+/// What people are told where there is no thread to be had.
+pub fn failure(error: &std::io::Error) -> Failure {
+    Failure::from_error(Class::System, error).help(
+        "no thread can be started: raise the limit of processes (`ulimit -u`, pids.max of the control group), or end some",
+    )
+}
+
+/// As [`start`], for whoever tells people himself.
+pub fn make() -> std::io::Result<()> {
     static IS_MADE: AtomicBool = AtomicBool::new(false);
     if IS_MADE.load(Ordering::Acquire) {
         return Ok(());
@@ -33,11 +45,7 @@ pub fn start() -> Result<(), Failure> {
             Ok(_) => waiting.push(send),
             // Those that there are do the work.
             Err(_) if !waiting.is_empty() => break,
-            Err(error) => {
-                return Err(Failure::from_error(Class::System, &error).help(
-                    "no thread can be started: raise the limit of processes (`ulimit -u`, pids.max of the control group), or end some",
-                ));
-            }
+            Err(error) => return Err(error),
         }
     }
     let count = waiting.len();

@@ -197,7 +197,7 @@ impl Store {
     /// sure that it does not run.
     pub fn remove_container(&self, id: &str) -> Result<(), StoreError> {
         let place = self.container_dir(id);
-        let grave = self.staging("container")?;
+        let grave = self.owner()?.fresh("container");
         let db = self.database();
         let action = "remove a container";
         db.write(action, |transaction| {
@@ -207,14 +207,14 @@ impl Store {
             ] {
                 transaction.execute(text, [id]).map_err(db.error(action))?;
             }
-            match std::fs::rename(&place, grave.path()) {
+            match std::fs::rename(&place, &grave) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     Err(StoreError::io("rename", &place)(error))
                 }
                 _ => Ok(()),
             }
         })?;
-        super::store::remove::tree(grave.path())
+        super::store::remove::tree(&grave)
     }
 
     /// The folder of a container.

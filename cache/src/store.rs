@@ -51,6 +51,9 @@ pub struct StoreOptions {
     /// How ids of containers are those of the file system, when that is known already and the
     /// process is rootless: the lines of `uid_map` and `gid_map`.
     pub id_map: Option<String>,
+    /// Called before rayon's threads are needed by what seldom needs them, for whoever has not started
+    /// them yet: by itself rayon panics where there are none to be had.
+    pub before_work: Option<fn() -> std::io::Result<()>>,
 }
 
 impl StoreOptions {
@@ -59,6 +62,7 @@ impl StoreOptions {
         Self {
             root: root.into(),
             id_map: None,
+            before_work: None,
         }
     }
 }
@@ -75,6 +79,7 @@ struct Inner {
     flavour: Flavour,
     probed: Probed,
     database: Database,
+    before_work: Option<fn() -> std::io::Result<()>>,
     owner: Mutex<Option<Arc<Owner>>>,
     loaded: Mutex<HashMap<LayerId, Arc<OnceLock<Arc<Layer>>>>>,
     /// Which layer one amends, of those that were asked for: it never changes.
@@ -95,6 +100,14 @@ impl Store {
     /// The state directory.
     pub fn root(&self) -> &Path {
         &self.inner.root
+    }
+
+    /// Called before many threads work.
+    pub(crate) fn before_work(&self) -> Result<(), StoreError> {
+        self.inner
+            .before_work
+            .map_or(Ok(()), |start| start())
+            .map_err(StoreError::io("start threads for", self.root()))
     }
 
     /// What it was made for.

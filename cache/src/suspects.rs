@@ -163,6 +163,7 @@ impl Store {
             Err(error) if is_missing(&error) => Ok(false),
             other => other.map_err(StoreError::io("read", layer.files.join(&entry.path))),
         };
+        self.before_work()?;
         let found = entries
             .par_iter()
             .map(same)

@@ -126,35 +126,33 @@ pub enum Command {
 }
 
 /// Words that cannot be a context: `rbuild run` is the command, `rbuild ./run` the directory.
-fn names_a_command(word: &str) -> bool {
-    use clap::CommandFactory;
-    Cli::command().get_subcommands().any(|command| {
+fn names_a_command(all: &clap::Command, word: &str) -> bool {
+    all.get_subcommands().any(|command| {
         command.get_name() == word || command.get_all_aliases().any(|alias| alias == word)
     })
 }
 
 /// A typing error of a command, and nothing that could be a context. Such a word stands alone:
 /// clap then says which command is similar.
-fn nearly_names_a_command(word: &str) -> bool {
-    use clap::CommandFactory;
+fn nearly_names_a_command(all: &clap::Command, word: &str) -> bool {
     let is_word = word.len() > 3 && word.bytes().all(|byte| byte.is_ascii_lowercase());
     if !is_word || std::path::Path::new(word).exists() {
         return false;
     }
-    let command = Cli::command();
-    let names = command.get_subcommands().map(clap::Command::get_name);
+    let names = all.get_subcommands().map(clap::Command::get_name);
     frontend::suggest::nearest(word, names).is_some()
 }
 
-/// Puts `build` in front of arguments that name no command, so that `rbuild .` is `rbuild build .`.
-pub fn with_default_command(arguments: Vec<OsString>) -> Vec<OsString> {
+/// Puts `build` in front of arguments that name no command of `all`, so that `rbuild .` is
+/// `rbuild build .`.
+pub fn with_default_command(arguments: Vec<OsString>, all: &clap::Command) -> Vec<OsString> {
     let mut position = 1;
     while let Some(argument) = arguments.get(position) {
         match argument.to_str() {
             Some("--help" | "-h" | "--version" | "-V" | "-v") => return arguments,
             Some("--root") => position += 2,
             Some(text) if text.starts_with("--root=") => position += 1,
-            Some(text) if names_a_command(text) || nearly_names_a_command(text) => {
+            Some(text) if names_a_command(all, text) || nearly_names_a_command(all, text) => {
                 return arguments;
             }
             _ => break,
@@ -170,11 +168,13 @@ pub fn with_default_command(arguments: Vec<OsString>) -> Vec<OsString> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     fn completed(line: &str) -> String {
         let words = line.split(' ').map(OsString::from).collect();
-        with_default_command(words)
+        with_default_command(words, &Cli::command())
             .iter()
             .map(|word| word.to_str().unwrap())
             .collect::<Vec<_>>()
@@ -183,7 +183,6 @@ mod tests {
 
     #[test]
     fn the_arguments_are_consistent() {
-        use clap::CommandFactory;
         Cli::command().debug_assert();
     }
 

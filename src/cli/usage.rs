@@ -26,11 +26,15 @@ const WORDS: u8 = 1;
 
 /// Reads the arguments; what is wrong with them is printed, and the exit code is the error.
 pub fn parse(arguments: Vec<OsString>) -> Result<Cli, u8> {
-    use clap::Parser;
-    let arguments = super::with_default_command(arguments);
-    let error = match Cli::try_parse_from(&arguments) {
+    // Made once: it has some thousand parts.
+    let mut all = Cli::command();
+    let arguments = super::with_default_command(arguments, &all);
+    let read = all
+        .try_get_matches_from_mut(&arguments)
+        .and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
+    let error = match read {
         Ok(cli) => return Ok(cli),
-        Err(error) => error,
+        Err(error) => error.format(&mut all),
     };
     // `--rm=false`, `--name -x` and `--name a --name b`: people write it, and clap's flags know no values,
     // take nothing for one that looks like another flag, and are given once.

@@ -348,6 +348,7 @@ impl<'s> Made<'s> {
         }
         let files = self.store.volume_files(&point.name);
         if !wanted.no_copy && is_empty(&files) {
+            crate::threads::start()?;
             let view = self
                 .store
                 .view(&image.snapshot)

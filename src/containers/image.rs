@@ -55,6 +55,7 @@ pub fn find(store: &Store, text: &str, flags: &Whole, signals: &Signals) -> Resu
         Some((stored, loaded)) => (resolved(&stored, loaded), stored),
         None if flags.pull == "never" => return Err(missing()),
         None => {
+            crate::threads::start()?;
             let platform = wanted.unwrap_or_else(Platform::host);
             let image = images
                 .resolve(&ImageName::Reference(text.to_owned()), &platform)
@@ -88,7 +89,10 @@ pub fn find(store: &Store, text: &str, flags: &Whole, signals: &Signals) -> Resu
     };
     let (snapshot, pins) = match stacked {
         Some(stacked) => stacked,
-        None => snapshot(&images, &image, &progress, &cancel)?,
+        None => {
+            crate::threads::start()?;
+            snapshot(&images, &image, &progress, &cancel)?
+        }
     };
     progress.finish();
     Ok(Found {

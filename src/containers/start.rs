@@ -1,7 +1,7 @@
 //! Starting a container that was made.
 
 use cache::{Store, StoredContainer};
-use executor::monitor::{self, Attach, Attached, Lock, MonitorError, State};
+use executor::monitor::{self, Attach, Attached, Lock, MonitorError, State, Waiting};
 
 use super::document::Document;
 use super::{find, life, network};
@@ -15,16 +15,22 @@ pub enum Start {
     Running,
 }
 
-/// Starts a container.
+/// A process that will be the monitor of the container that is started next.
+pub fn waiting() -> Result<Waiting, Failure> {
+    Waiting::new().map_err(|error| find::monitor_failure(&error))
+}
+
+/// Starts a container, whose monitor `waiting` will be.
 pub fn start(
     store: &Store,
     row: &StoredContainer,
     document: &Document,
+    waiting: Waiting,
     attach: Option<Attach>,
 ) -> Result<Start, Failure> {
     let network = network::wanted(store, row, document)?;
     let prepared = life::prepare(store, row, document, network)?;
-    let mut started = monitor::start(&prepared.life, &prepared.joined, attach);
+    let mut started = monitor::start(waiting, &prepared.life, &prepared.joined, attach);
     // a monitor that has told of the end may still be clearing up
     while matches!(started, Err(MonitorError::Running))
         && !find::status(store, row)?.state.is_live()
@@ -32,7 +38,7 @@ pub fn start(
         Lock::wait(&find::folder(store, row))
             .map(drop)
             .map_err(|error| Failure::from_error(Class::System, &error))?;
-        started = monitor::start(&prepared.life, &prepared.joined, attach);
+        started = monitor::start(self::waiting()?, &prepared.life, &prepared.joined, attach);
     }
     match started {
         Ok(started) => Ok(Start::Started(started.attached)),

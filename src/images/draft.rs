@@ -137,6 +137,7 @@ fn settle_one(store: &Store, draft: &Draft, cancel: &Cancel) -> Result<(), Image
     let _pin = store
         .pin(&draft.snapshot.layers)?
         .ok_or_else(|| damaged("a layer of it is gone".to_owned()))?;
+    crate::threads::make().map_err(ImagesError::Threads)?;
     let (image, _, documents) = make(store, &draft.snapshot, &config, cancel)?;
     documents.keep(store)?;
     store.settle_draft(draft, &image)?;

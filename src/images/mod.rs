@@ -131,6 +131,9 @@ pub enum ImagesError {
     /// Bytes could not be packed or written.
     #[error("cannot pack a layer")]
     Pack(#[source] std::io::Error),
+    /// There is no thread to be had.
+    #[error("cannot start a thread")]
+    Threads(#[source] std::io::Error),
     /// Somebody asked to stop.
     #[error("stopped")]
     Cancelled,
@@ -141,6 +144,7 @@ impl ImagesError {
     pub fn failure(&self) -> Failure {
         match self {
             Self::Store(error) => crate::home::store_failure(error),
+            Self::Threads(error) => crate::threads::failure(error),
             Self::Cancelled => Failure::new(Class::Interrupted, "stopped"),
             Self::MissingLayer(_) => Failure::from_error(Class::System, self)
                 .help("pull the image again: rbuild pull NAME"),

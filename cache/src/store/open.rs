@@ -58,6 +58,7 @@ pub(super) fn open(options: StoreOptions) -> Result<Store, StoreError> {
             flavour: body.flavour,
             probed: body.probe,
             database,
+            before_work: options.before_work,
             owner: Mutex::default(),
             loaded: Mutex::default(),
             pinned: crate::pins::Held::default(),

@@ -85,8 +85,8 @@ fn an_id_map_is_noted_once_and_then_binding() {
     let dir = tempfile::tempdir().unwrap();
     let with = |map: Option<&str>| {
         Store::open(StoreOptions {
-            root: dir.path().join("store"),
             id_map: map.map(str::to_owned),
+            ..StoreOptions::new(dir.path().join("store"))
         })
     };
     with(None).unwrap();

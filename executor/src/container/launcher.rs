@@ -2,8 +2,9 @@
 //! Knows nothing of namespaces and mounts; those are on the other side of the socket.
 
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::Mutex;
@@ -14,6 +15,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::error::ContainerError;
 use super::running::Running;
+use super::server::seal;
 use super::spec::{ContainerSpec, Mount, RootFs};
 use super::wire::{self, Request, Setup};
 
@@ -91,18 +93,28 @@ impl Launcher {
             }
         };
         let (ours, theirs) = UnixStream::pair().map_err(launch("socketpair"))?;
-        let program = options
-            .program
-            .clone()
-            .unwrap_or_else(|| PathBuf::from("/proc/self/exe"));
-        let process = Command::new(program)
-            .arg(LAUNCHER_ARGUMENT)
+        let sealed;
+        let mut command = match &options.program {
+            Some(program) => Command::new(program),
+            None => {
+                sealed = seal::program()
+                    .map_err(launch("executing this program from a read-only mount"))?;
+                Command::new(format!("/proc/self/fd/{}", sealed.as_raw_fd()))
+            }
+        };
+        command.arg0("rbuild").arg(LAUNCHER_ARGUMENT);
+        if options.program.is_none() {
+            command.arg(seal::SEALED);
+        }
+        let process = command
             .env_clear()
             .current_dir("/")
             .stdin(OwnedFd::from(theirs))
             .stdout(std::process::Stdio::null())
             .spawn()
             .map_err(launch("spawn"))?;
+        // it holds the other end, and the end of that must be the launcher's
+        drop(command);
         let launcher = Self {
             control: Mutex::new(ours),
             process: Mutex::new(process),

@@ -22,7 +22,7 @@ pub use error::MonitorError;
 pub use life::{Health, Life, LogOptions, Restart};
 pub use lock::Lock;
 pub use server::monitor_main;
-pub use start::{Attach, Held, Started, hold_root, start};
+pub use start::{Attach, Held, Started, Waiting, hold_root, start};
 pub use status::{HealthLog, HealthState, HealthStatus, State, Status};
 
 /// The hidden first argument that makes this program a monitor.

@@ -1,15 +1,17 @@
 //! Starting a monitor, and looking into the root of a container that has none.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use super::MONITOR_ARGUMENT;
 use super::attached::Attached;
 use super::error::MonitorError;
 use super::life::Life;
 use super::protocol::{Opening, Reply};
+use crate::container::server::seal;
 use crate::container::spec::{Mount, RootFs};
 use crate::container::{LaunchOptions, Launcher, own_group, wire};
 
@@ -29,42 +31,82 @@ pub struct Started {
     pub attached: Option<Attached>,
 }
 
-/// Starts the monitor of `life`, which starts the container; comes back when the container's program
-/// was executed. `joined` are the namespaces that the spec names by index. Call it inside the
-/// namespace that [`namespace::enter`](crate::namespace::enter) gives.
+/// A process that waits to be told whose monitor it is. To execute a program takes a millisecond, in
+/// which whoever needs one can do something else. Dropped, it is gone.
+#[derive(Debug)]
+pub struct Waiting {
+    socket: UnixStream,
+    process: Process,
+}
+
+#[derive(Debug)]
+struct Process(Child);
+
+impl Waiting {
+    /// Starts it. Call it inside the namespace that [`namespace::enter`](crate::namespace::enter) gives.
+    ///
+    /// # Errors
+    /// Why it could not be started.
+    pub fn new() -> Result<Self, MonitorError> {
+        let program =
+            seal::program().map_err(MonitorError::refused("a read-only copy of this program"))?;
+        let (ours, theirs) = UnixStream::pair().map_err(MonitorError::refused("a connection"))?;
+        let process = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()))
+            .arg0("rbuild")
+            .args([MONITOR_ARGUMENT, seal::SEALED])
+            .env_clear()
+            .current_dir("/")
+            .stdin(OwnedFd::from(theirs))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(MonitorError::refused("the monitor"))?;
+        Ok(Self {
+            socket: ours,
+            process: Process(process),
+        })
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // it has nothing yet; once it was told what to do it is gone already
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Makes of `waiting` the monitor of `life`, which starts the container; comes back when the container's
+/// program was executed. `joined` are the namespaces that the spec names by index.
 ///
 /// # Errors
 /// Why it could not be started; then no process is left, and the status says it too.
 pub fn start(
+    waiting: Waiting,
     life: &Life,
     joined: &[OwnedFd],
     attach: Option<Attach>,
 ) -> Result<Started, MonitorError> {
     own_group::step_aside(&life.spec.resources);
-    let (ours, theirs) = UnixStream::pair().map_err(MonitorError::refused("a connection"))?;
-    let program = PathBuf::from("/proc/self/exe");
-    let mut process = Command::new(program)
-        .arg(MONITOR_ARGUMENT)
-        .env_clear()
-        .current_dir("/")
-        .stdin(OwnedFd::from(theirs))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(MonitorError::refused("the monitor"))?;
+    let Waiting {
+        socket,
+        mut process,
+    } = waiting;
     let opening = Opening {
         life: life.clone(),
         attach: attach.map(|attach| attach.stdin),
         size: attach.and_then(|attach| attach.size),
     };
     let fds: Vec<BorrowedFd<'_>> = joined.iter().map(AsFd::as_fd).collect();
-    let sent = wire::send(&ours, &opening, &[], &fds);
-    // it makes the process that stays, and goes away at once
-    let _ = process.wait();
+    let sent = wire::send(&socket, &opening, &[], &fds);
+    if sent.is_ok() {
+        // it makes the process that stays, and goes away at once
+        let _ = process.0.wait();
+    }
     sent.map_err(|_| MonitorError::Ended)?;
     let mut early = Vec::new();
     loop {
-        let frame = wire::receive(&ours)
+        let frame = wire::receive(&socket)
             .ok()
             .flatten()
             .ok_or(MonitorError::Ended)?;
@@ -76,7 +118,7 @@ pub fn start(
         }
     }
     Ok(Started {
-        attached: attach.map(|_| Attached::new(ours, early)),
+        attached: attach.map(|_| Attached::new(socket, early)),
     })
 }
 

@@ -198,7 +198,7 @@ fn announced(fixture: &Fixture) {
 
 fn terminal(fixture: &Fixture) {
     let mut spec = fixture
-        .spec("tty; stty size; read line; echo got $line; [ -c /dev/console ] && echo console");
+        .spec("tty; read line; stty size; echo got $line; [ -c /dev/console ] && echo console");
     spec.process.terminal = true;
     let mut running = fixture
         .launcher

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use executor::monitor::{Control, Lock, MonitorError, State, Status};
+use executor::monitor::{Control, Lock, MonitorError, State, Status, Waiting};
 
 use crate::Case;
 use crate::place::{Place, World, hear, hear_until};
@@ -37,7 +37,8 @@ pub fn starter(path: &str) -> i32 {
         stdin: false,
         size: None,
     };
-    let started = executor::monitor::start(&life(path), &[], Some(attach)).unwrap();
+    let started =
+        executor::monitor::start(Waiting::new().unwrap(), &life(path), &[], Some(attach)).unwrap();
     println!("started");
     let heard = hear(&mut started.attached.unwrap());
     heard.code.unwrap_or(1)
@@ -53,7 +54,9 @@ pub fn once(path: &str) -> i32 {
         stdin: false,
         size: None,
     };
-    match executor::monitor::start(&life(path), &[], Some(attach)) {
+    let started = Waiting::new()
+        .and_then(|waiting| executor::monitor::start(waiting, &life(path), &[], Some(attach)));
+    match started {
         Ok(started) => match hear(&mut started.attached.unwrap()).code {
             Some(0) => RAN,
             _ => LOST,

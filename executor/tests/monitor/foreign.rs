@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use executor::monitor::{Attach, State, start};
+use executor::monitor::{Attach, State, Waiting, start};
 
 use crate::Case;
 use crate::exec::sh;
@@ -117,7 +117,7 @@ fn terminal(world: &World) {
             stdin: true,
             size: Some((31, 99)),
         };
-        let mut attached = start(&place.life, &[], Some(attach))
+        let mut attached = start(Waiting::new().unwrap(), &place.life, &[], Some(attach))
             .unwrap()
             .attached
             .unwrap();

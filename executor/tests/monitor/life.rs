@@ -1,6 +1,6 @@
 //! From start to end: output, exit codes, stopping, restarting, what is left.
 
-use executor::monitor::{MonitorError, Restart, State, Status};
+use executor::monitor::{MonitorError, Restart, State, Status, Waiting};
 
 use crate::Case;
 use crate::place::{AFTERWARDS, Heard, World, hear, hear_until};
@@ -115,7 +115,8 @@ fn terminal(world: &World) {
         stdin: true,
         size: Some((31, 99)),
     };
-    let started = executor::monitor::start(&place.life, &[], Some(attach)).unwrap();
+    let started =
+        executor::monitor::start(Waiting::new().unwrap(), &place.life, &[], Some(attach)).unwrap();
     let mut attached = started.attached.unwrap();
     let input = attached.input();
     let heard = hear_until(&mut attached, "31 99");

@@ -2,7 +2,7 @@
 
 use executor::container::ContainerError;
 use executor::container::spec::{Device, MountSource, Namespace, Network, Propagation};
-use executor::monitor::{Attach, Health, HealthState, Kind, MonitorError, start};
+use executor::monitor::{Attach, Health, HealthState, Kind, MonitorError, Waiting, start};
 use executor::network::Plan;
 use std::time::Duration;
 
@@ -110,11 +110,11 @@ fn other_namespaces(world: &World) {
         stdin: false,
         size: None,
     };
-    let started = start(&second.life, &joined, Some(attach)).unwrap();
+    let started = start(Waiting::new().unwrap(), &second.life, &joined, Some(attach)).unwrap();
     let heard = hear(&mut started.attached.unwrap());
     assert_eq!(heard.out, sh(&first, links).unwrap().0, "{heard:?}");
     // what was not sent is missed
-    let error = start(&second.life, &[], None).unwrap_err();
+    let error = start(Waiting::new().unwrap(), &second.life, &[], None).unwrap_err();
     assert!(
         matches!(
             error,
@@ -124,7 +124,7 @@ fn other_namespaces(world: &World) {
     );
     // whoever's processes one shares, one ends with
     second.life.spec.process.args = ["/bin/sleep", "1000"].map(str::to_owned).into();
-    start(&second.life, &joined, None).unwrap();
+    start(Waiting::new().unwrap(), &second.life, &joined, None).unwrap();
     first.control().stop(None, Some(0)).unwrap();
     assert_eq!(second.over().exit_code, 137);
 }

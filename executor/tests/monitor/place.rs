@@ -8,7 +8,8 @@ use executor::container::Stream;
 use executor::container::hook::Hooks;
 use executor::container::spec::{Network, Upper};
 use executor::monitor::{
-    Attach, Attached, Control, Event, Life, LogOptions, MonitorError, Restart, Status, start,
+    Attach, Attached, Control, Event, Life, LogOptions, MonitorError, Restart, Status, Waiting,
+    start,
 };
 use executor::network::Plan;
 
@@ -97,13 +98,13 @@ const fn libc_sigterm() -> i32 {
 impl Place {
     /// Starts it, with nobody attached.
     pub fn start(&self) -> Result<(), MonitorError> {
-        start(&self.life, &[], None).map(|_| ())
+        start(Waiting::new()?, &self.life, &[], None).map(|_| ())
     }
 
     /// Starts it, attached from its first byte.
     pub fn attached(&self, stdin: bool) -> Attached {
         let attach = Attach { stdin, size: None };
-        let started = start(&self.life, &[], Some(attach)).unwrap();
+        let started = start(Waiting::new().unwrap(), &self.life, &[], Some(attach)).unwrap();
         started.attached.unwrap()
     }
 

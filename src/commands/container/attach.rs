@@ -16,7 +16,7 @@ pub(super) const LEFT: u8 = 1;
 /// Joins a container.
 pub fn run(args: &AttachArgs, home: &Home) -> anyhow::Result<u8> {
     let keys = keys(args.detach_keys.as_deref())?;
-    let store = home.enter_and_open()?;
+    let store = home.enter_and_open_alone()?;
     let row = find::row(&store, &args.container)?;
     let refused = |message: &str| Failure::new(Class::Refused, message);
     match find::status(&store, &row)?.state {

@@ -10,7 +10,7 @@ use crate::stop::Signals;
 /// Makes a container.
 pub fn run(args: &CreateArgs, home: &Home) -> anyhow::Result<u8> {
     let request = request::understand(&args.flags, false)?;
-    let store = home.enter_and_open()?;
+    let store = home.enter_and_open_alone()?;
     let (row, document) = make(&store, &args.flags, request).map_err(|mut failure| {
         // What docker's daemon refuses is 1 here.
         if matches!(failure.class, Class::Container(_)) {

@@ -35,7 +35,7 @@ pub fn run(args: &ExecArgs, home: &Home) -> anyhow::Result<u8> {
         .words
         .split_first()
         .ok_or_else(|| Failure::new(Class::Refused, "exec requires at least 2 arguments"))?;
-    let store = home.enter_and_open()?;
+    let store = home.enter_and_open_alone()?;
     let row = find::row(&store, container)?;
     let document = find::document(&store, &row)?;
     let not_running = || {

@@ -19,7 +19,7 @@ pub fn run(args: &KillArgs, home: &Home) -> anyhow::Result<u8> {
         failure
     })?;
     let signal = signal.unwrap_or(SIGKILL);
-    let store = home.enter_and_open()?;
+    let store = home.enter_and_open_alone()?;
     super::each(&args.containers, |text| {
         let row = find::row(&store, text).map_err(|mut failure| {
             failure.title = format!("Cannot kill container: {text}: {}", failure.title);

@@ -38,7 +38,7 @@ pub fn run(args: &LogsArgs, home: &Home) -> anyhow::Result<u8> {
     }
     };
     let (since, until) = (moment("since", &args.since)?, moment("until", &args.until)?);
-    let store = home.enter_and_open()?;
+    let store = home.enter_and_open_alone()?;
     let row = find::row(&store, &args.container)?;
     let document = find::document(&store, &row)?;
     if !document.log.keep {

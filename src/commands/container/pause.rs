@@ -22,7 +22,7 @@ fn order(
     home: &Home,
     order: fn(&mut Control) -> Result<(), MonitorError>,
 ) -> anyhow::Result<u8> {
-    let store = home.enter_and_open()?;
+    let store = home.enter_and_open_alone()?;
     super::each(&args.containers, |text| {
         let row = find::row(&store, text)?;
         find::status(&store, &row)?;

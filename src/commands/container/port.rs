@@ -13,7 +13,7 @@ use crate::report::{Class, Failure};
 
 /// Shows all of them, or those of one port.
 pub fn run(args: &PortArgs, home: &Home) -> anyhow::Result<u8> {
-    let store = home.enter_and_open()?;
+    let store = home.enter_and_open_alone()?;
     let row = find::row(&store, &args.container)?;
     let name = row.name.clone();
     let published = Listed::read(&store, row)?.map(|listed| listed.settings.published);

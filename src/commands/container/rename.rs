@@ -10,7 +10,7 @@ pub fn run(args: &RenameArgs, home: &Home) -> anyhow::Result<u8> {
     if args.container.is_empty() || args.name.is_empty() {
         return Err(Failure::new(Class::Refused, "Neither old nor new names may be empty").into());
     }
-    let store = home.enter_and_open()?;
+    let store = home.enter_and_open_alone()?;
     let row = find::row(&store, &args.container)?;
     let name = args.name.strip_prefix('/').unwrap_or(&args.name);
     if name == row.name {

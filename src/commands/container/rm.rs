@@ -10,7 +10,7 @@ pub fn run(args: &RemoveArgs, home: &Home) -> anyhow::Result<u8> {
     if args.link {
         return Err(Failure::new(Class::Refused, "--link is not done").into());
     }
-    let store = home.enter_and_open()?;
+    let store = home.enter_and_open_alone()?;
     super::each(&args.containers, |text| {
         let row = match store.container(text) {
             Err(error @ cache::ContainerRowError::Unknown(_)) if args.force => {

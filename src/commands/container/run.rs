@@ -7,7 +7,7 @@ use super::create;
 use crate::cli::container::RunArgs;
 use crate::containers::document::Document;
 use crate::containers::session::{End, Session, check_terminal, keys};
-use crate::containers::start::{Start, start};
+use crate::containers::start::{Start, start, waiting};
 use crate::containers::{ENGINE, find, remove, request};
 use crate::home::Home;
 use crate::output::print;
@@ -51,7 +51,10 @@ fn go(
     request: request::Request,
     session: &Session,
 ) -> Result<u8, Failure> {
-    let store = home.enter_and_open()?;
+    Home::enter()?;
+    // it gets ready while the container is made
+    let waiting = waiting()?;
+    let store = home.open()?;
     let (row, document) = create::make(&store, &args.flags, request)?;
     let is_detached = !session.stdout && !session.stderr && !session.stdin;
     if is_detached {
@@ -61,7 +64,7 @@ fn go(
         stdin: session.stdin,
         size: crate::terminal::size(),
     });
-    let attached = match start(&store, &row, &document, attach) {
+    let attached = match start(&store, &row, &document, waiting, attach) {
         Ok(Start::Started(attached)) => attached,
         // Somebody else started it in the moment between.
         Ok(Start::Running) => None,

@@ -6,20 +6,20 @@ use super::run::stay;
 use crate::cli::container::StartArgs;
 use crate::containers::find;
 use crate::containers::session::{Session, keys};
-use crate::containers::start::{Start, start};
+use crate::containers::start::{Start, start, waiting};
 use crate::home::Home;
 use crate::report::{Class, Failure};
 
 /// Starts containers.
 pub fn run(args: &StartArgs, home: &Home) -> anyhow::Result<u8> {
-    let store = home.enter_and_open()?;
+    let store = home.enter_and_open_alone()?;
     if !args.attach && !args.interactive {
         let mut unstarted = Vec::new();
         let ended = super::each(&args.containers, |text| {
             let one = || {
                 let row = find::row(&store, text)?;
                 let document = find::document(&store, &row)?;
-                start(&store, &row, &document, None).map(drop)
+                start(&store, &row, &document, waiting()?, None).map(drop)
             };
             one().inspect_err(|_| unstarted.push(text.to_owned()))?;
             Ok(Some(text.to_owned()))
@@ -51,7 +51,7 @@ pub fn run(args: &StartArgs, home: &Home) -> anyhow::Result<u8> {
         stdin: session.stdin,
         size: crate::terminal::size(),
     };
-    let attached = match start(&store, &row, &document, Some(attach)) {
+    let attached = match start(&store, &row, &document, waiting()?, Some(attach)) {
         Ok(Start::Started(attached)) => attached,
         Ok(Start::Running) => super::attach::connect(&store, &row, session.stdin)?,
         Err(mut failure) => {

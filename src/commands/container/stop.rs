@@ -10,7 +10,7 @@ use crate::report::Failure;
 /// Stops containers. One that does not run is stopped already.
 pub fn run(args: &StopArgs, home: &Home) -> anyhow::Result<u8> {
     let signal = number(args.signal.as_deref())?;
-    let store = home.enter_and_open()?;
+    let store = home.enter_and_open_alone()?;
     super::each(&args.containers, |text| {
         let row = find::row(&store, text)?;
         stop(&store, &row, signal, args.time, Control::stop)?;

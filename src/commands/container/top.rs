@@ -15,7 +15,7 @@ pub fn run(args: &TopArgs, home: &Home) -> anyhow::Result<u8> {
         .words
         .split_first()
         .ok_or_else(|| refused("top requires at least 1 argument".to_owned()))?;
-    let store = home.enter_and_open()?;
+    let store = home.enter_and_open_alone()?;
     let row = find::row(&store, container)?;
     find::status(&store, &row)?;
     let mut control = find::control(&store, &row)?

@@ -8,7 +8,7 @@ use crate::home::Home;
 
 /// Waits for each, in the order asked.
 pub fn run(args: &NamesArgs, home: &Home) -> anyhow::Result<u8> {
-    let store = home.enter_and_open()?;
+    let store = home.enter_and_open_alone()?;
     super::each(&args.containers, |text| {
         let row = find::row(&store, text)?;
         let ended = match find::control(&store, &row)? {

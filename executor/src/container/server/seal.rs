@@ -13,12 +13,21 @@ use rustix::mount::MountAttrFlags;
 
 use super::tree;
 
+/// The argument after the hidden one, of a program that is executed from such a file already.
+pub(crate) const SEALED: &str = "sealed";
+
+/// This program as a file that nobody can write to. Who executes that itself spares it from executing
+/// once more: `/proc/self/fd/N`, and [`SEALED`] after the hidden argument.
+pub(crate) fn program() -> std::io::Result<OwnedFd> {
+    mounted().or_else(|_| copied())
+}
+
 /// Executes this program again with the hidden argument that it has, and one more. Comes back only with
 /// the reason why not.
 pub(crate) fn execute_again(hidden: &str) -> std::io::Result<()> {
-    let program = mounted().or_else(|_| copied())?;
-    let hidden = CString::new(hidden)?;
-    let args = [c"rbuild", &hidden, c"sealed"];
+    let program = program()?;
+    let (hidden, sealed) = (CString::new(hidden)?, CString::new(SEALED)?);
+    let args = [c"rbuild", &hidden, &sealed];
     let nothing: [&CStr; 0] = [];
     let Err(error) = nix::unistd::fexecve(program, &args, &nothing);
     Err(error.into())

@@ -33,7 +33,7 @@ use crate::sys::process::wait;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// After which time a container is one that stays.
-const SETTLED: Duration = Duration::from_secs(1);
+const SETTLED: Duration = Duration::from_millis(300);
 
 /// The container's process, and what leads to it.
 pub(super) struct Running {
