@@ -184,20 +184,24 @@ fn spec(
                 target: device.path_in_container.clone(),
             })
             .collect(),
-        sysctls: sysctls(document, namespaces),
+        sysctls: sysctls(document, namespaces, matches!(network, Network::None)),
         oom_score_adj: Some(host.oom_score_adj).filter(|score| *score != 0),
     };
     Ok((spec, host_sources))
 }
 
-/// Variables of the kernel's; the domain is one of them.
-fn sysctls(document: &Document, namespaces: Namespaces) -> Vec<(String, String)> {
+/// Variables of the kernel's; the domain is one of them. Whoever asked for a network of the container's
+/// own has the host's where none can be had.
+fn sysctls(
+    document: &Document,
+    namespaces: Namespaces,
+    has_own_network: bool,
+) -> Vec<(String, String)> {
     let given = document.host_config.sysctls.iter();
     let mut all: Vec<(String, String)> = given
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
-    let mode = &document.host_config.network_mode;
-    if mode != "host" && !mode.starts_with("container:") {
+    if has_own_network {
         let initial = executor::namespace::is_initial();
         for (name, value, possible) in OPEN {
             let given = all.iter().any(|(other, _)| other == name);
