@@ -76,11 +76,14 @@ fn attributes(fixture: &Fixture) {
         .sh("ulimit -c; awk '{print $6, $19}' /proc/self/stat; cat /proc/self/oom_score_adj");
     let lines: Vec<&str> = out.lines().collect();
     assert_eq!(lines[0], "0", "core");
-    // its own session, and no nice value
-    assert_eq!(lines[1], "1 0");
-    if namespace::is_initial() {
+    // its own session; nobody but root may take a caller's niceness back
+    let nice = if namespace::is_initial() {
         assert_eq!(lines[2], "0", "oom_score_adj");
-    }
+        0
+    } else {
+        rustix::process::getpriority_process(None).unwrap().max(0)
+    };
+    assert_eq!(lines[1], format!("1 {nice}"));
     assert_eq!(
         fixture
             .sh("env | grep -vc -e PATH= -e HOME= -e PWD= -e SHLVL= || true")
