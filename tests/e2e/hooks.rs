@@ -279,6 +279,8 @@ fn every_container_has_a_document_of_the_runtime_specification() {
             "--read-only",
             "--annotation",
             "k=v",
+            "--device",
+            "/dev/zero:/dev/nought",
             BASE,
             "env",
         ])
@@ -303,6 +305,15 @@ fn every_container_has_a_document_of_the_runtime_specification() {
     assert_eq!(process["capabilities"]["bounding"], json!([]));
     assert!(process["env"].as_array().unwrap().contains(&json!("A=b")));
     assert_eq!(told["annotations"], json!({"k": "v"}));
+    // as it starts, however many rbuild itself may have open
+    let files = &process["rlimits"][0];
+    assert_eq!(
+        (&files["type"], &files["soft"]),
+        (&json!("RLIMIT_NOFILE"), &json!(1024))
+    );
+    let rules = told["linux"]["resources"]["devices"].as_array().unwrap();
+    let zero = json!({"allow": true, "type": "c", "major": 1, "minor": 5, "access": "rw"});
+    assert!(rules.contains(&zero), "{rules:?}");
     let kinds: Vec<&Value> = told["linux"]["namespaces"]
         .as_array()
         .unwrap()

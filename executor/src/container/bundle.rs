@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::capability::Capabilities;
+use super::cgroup::PERIOD;
 use super::error::ContainerError;
 use super::hook::{Hooks, VERSION};
 use super::limit;
-use super::plan::{MASKED, MASKED_SYS, PROTECTED};
+use super::plan;
 use super::seccomp;
 use super::spec::{ContainerSpec, Most, Mount, MountSource, Namespace, Network, Propagation};
 use super::user::Identity;
@@ -77,12 +78,11 @@ pub(crate) fn config(spec: &ContainerSpec, facts: &Facts<'_>) -> Result<Value, C
         rlimits.push(json!({"type": "RLIMIT_NOFILE", "soft": soft, "hard": hard}));
     }
     let privileged = spec.security.privileged;
-    let masked = !privileged && !spec.security.unmasked;
-    let paths = |base: &str, names: &[&str]| -> Vec<String> {
-        names.iter().map(|name| format!("/{base}/{name}")).collect()
+    let (masked, protected) = if privileged || spec.security.unmasked {
+        (Vec::new(), Vec::new())
+    } else {
+        (plan::masked(), plan::protected())
     };
-    let mut hidden = paths("proc", &MASKED);
-    hidden.extend(paths("sys", &MASKED_SYS));
     let mut document = json!({
         "ociVersion": VERSION,
         "process": {
@@ -100,8 +100,8 @@ pub(crate) fn config(spec: &ContainerSpec, facts: &Facts<'_>) -> Result<Value, C
         "mounts": mounts(spec, facts)?,
         "linux": {
             "namespaces": namespaces(spec, facts)?,
-            "maskedPaths": if masked { hidden } else { Vec::new() },
-            "readonlyPaths": if masked { paths("proc", &PROTECTED) } else { Vec::new() },
+            "maskedPaths": masked,
+            "readonlyPaths": protected,
             "sysctl": spec.sysctls.iter().cloned().collect::<BTreeMap<_, _>>(),
             "resources": resources(spec, facts.nodes),
         },
@@ -146,15 +146,41 @@ fn resources(spec: &ContainerSpec, nodes: &[Node]) -> Value {
         })
     }));
     let mut resources = json!({"devices": rules});
-    if let Some(bytes) = limits.memory {
-        resources["memory"] = json!({"limit": bytes});
-    }
-    if let Some(Most::Of(quota)) = limits.cpu_quota {
-        let period = limits.cpu_period.unwrap_or(100_000);
-        resources["cpu"] = json!({"quota": quota, "period": period});
-    }
-    if let Some(Most::Of(count)) = limits.pids {
-        resources["pids"] = json!({"limit": count});
+    let swap = match limits.swap {
+        // the specification's is that of both together
+        Some(Most::Of(bytes)) => limits
+            .memory
+            .map(|memory| json!(memory.saturating_add(bytes))),
+        swap => swap.map(|_| json!(-1)),
+    };
+    let quota = match limits.cpu_quota {
+        Some(Most::Of(quota)) => Some(quota),
+        _ => None,
+    };
+    let pids = match limits.pids {
+        Some(Most::Of(count)) => Some(count),
+        _ => None,
+    };
+    let period = limits.cpu_period.or(quota.map(|_| PERIOD));
+    let all = [
+        ("memory", "limit", limits.memory.map(Value::from)),
+        (
+            "memory",
+            "reservation",
+            limits.memory_reservation.map(Value::from),
+        ),
+        ("memory", "swap", swap),
+        ("cpu", "shares", limits.cpu_shares.map(Value::from)),
+        ("cpu", "quota", quota.map(Value::from)),
+        ("cpu", "period", period.map(Value::from)),
+        ("cpu", "cpus", limits.cpuset_cpus.clone().map(Value::from)),
+        ("cpu", "mems", limits.cpuset_mems.clone().map(Value::from)),
+        ("pids", "limit", pids.map(Value::from)),
+    ];
+    for (controller, name, value) in all {
+        if let Some(value) = value {
+            resources[controller][name] = value;
+        }
     }
     resources
 }
@@ -327,8 +353,18 @@ mod tests {
             },
             annotations: &BTreeMap::from([("a".to_owned(), "b".to_owned())]),
         };
+        spec.resources.memory = Some(100);
+        spec.resources.swap = Some(Most::Of(20));
+        spec.resources.cpu_quota = Some(Most::Of(5000));
+        spec.resources.cpuset_cpus = Some("0-1".to_owned());
+        spec.resources.pids = Some(Most::All);
         let told = config(&spec, &facts).unwrap();
         assert_eq!(told["process"]["user"]["uid"], 7);
+        let resources = &told["linux"]["resources"];
+        assert_eq!(resources["memory"], json!({"limit": 100, "swap": 120}));
+        let cpu = json!({"quota": 5000, "period": 100_000, "cpus": "0-1"});
+        assert_eq!(resources["cpu"], cpu);
+        assert!(resources.get("pids").is_none(), "{resources}");
         let capabilities = &told["process"]["capabilities"];
         assert_eq!(
             capabilities["bounding"],

@@ -18,7 +18,7 @@ use super::spec::{ContainerSpec, Most, Resources};
 /// Where containers go when no parent is named.
 const PARENT: &str = "rbuild";
 /// Length of the period in which processor time is counted, in microseconds.
-const PERIOD: u64 = 100_000;
+pub(super) const PERIOD: u64 = 100_000;
 
 /// What the kernel calls no limit.
 const ALL: &str = "max";

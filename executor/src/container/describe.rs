@@ -4,14 +4,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use nix::sys::resource::{Resource, getrlimit};
-
 use super::bundle::{self, Facts};
 use super::capability::Capabilities;
 use super::error::ContainerError;
 use super::hook::Hooks;
 use super::server::foreign::identify_by;
 use super::spec::ContainerSpec;
+use super::{limit, nodes};
 
 /// What belongs to the document beyond the spec.
 #[derive(Debug, Clone, Copy)]
@@ -37,16 +36,28 @@ pub fn document(
 ) -> Result<Vec<u8>, ContainerError> {
     let held = rustix::thread::capabilities(None)
         .map_err(ContainerError::prepare("this process's capabilities"))?;
+    let capabilities = Capabilities::of(&spec.security, Capabilities(held.permitted.bits()))?;
+    document_for(spec, about, capabilities, None, read)
+}
+
+/// The same, with the capabilities that it has been given, and the control group that it is to be in.
+pub(crate) fn document_for(
+    spec: &ContainerSpec,
+    about: &About<'_>,
+    capabilities: Capabilities,
+    group: Option<&str>,
+    read: &mut dyn FnMut(&str) -> Result<String, ContainerError>,
+) -> Result<Vec<u8>, ContainerError> {
     let (who, env) = identify_by(&spec.process, read)?;
     let facts = Facts {
         store: about.store,
         who: &who,
         env: &env,
-        capabilities: Capabilities::of(&spec.security, Capabilities(held.permitted.bits()))?,
-        files: getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024)),
+        capabilities,
+        files: limit::files(),
         joined: about.joined,
-        group: None,
-        nodes: &[],
+        group,
+        nodes: &nodes::of(spec),
         hooks: about.hooks,
         annotations: about.annotations,
     };

@@ -22,11 +22,14 @@ const fn fixed(resource: Resource, soft: u64, hard: u64) -> Limit {
     }
 }
 
+/// The files that may be open.
+const FILES: Limit = fixed(Resource::RLIMIT_NOFILE, 1024, 524_288);
+
 /// What a container starts with, whatever its caller has: no core files, the descriptors that an
 /// init system gives, and else no limits.
 const FIXED: [Limit; 12] = [
     fixed(Resource::RLIMIT_CORE, 0, UNLIMITED),
-    fixed(Resource::RLIMIT_NOFILE, 1024, 524_288),
+    FILES,
     fixed(Resource::RLIMIT_STACK, 8 << 20, UNLIMITED),
     fixed(Resource::RLIMIT_MEMLOCK, 8 << 20, 8 << 20),
     fixed(Resource::RLIMIT_AS, UNLIMITED, UNLIMITED),
@@ -50,6 +53,12 @@ pub(crate) fn fix() {
             let _ = setrlimit(limit.resource, limit.soft.min(hard), limit.hard.min(hard));
         }
     }
+}
+
+/// How many files a container may have open, soft and hard, if this process may not raise its own.
+pub(crate) fn files() -> (u64, u64) {
+    let (_, hard) = getrlimit(FILES.resource).unwrap_or((FILES.soft, FILES.hard));
+    (FILES.soft.min(hard), FILES.hard.min(hard))
 }
 
 /// Sets one limit of this process.

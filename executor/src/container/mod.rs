@@ -14,6 +14,7 @@ pub mod hook;
 pub mod hosts;
 pub mod launcher;
 pub(crate) mod limit;
+mod nodes;
 pub(crate) mod own_group;
 pub mod plan;
 pub mod running;

@@ -139,7 +139,7 @@ const LINKS: [(&str, &str); 5] = [
     ("ptmx", "pts/ptmx"),
 ];
 
-pub(crate) const MASKED: [&str; 10] = [
+const MASKED: [&str; 10] = [
     "acpi",
     "asound",
     "interrupts",
@@ -155,7 +155,7 @@ pub(crate) const MASKED: [&str; 10] = [
 /// Paths of /sys that tell about the machine's firmware and power.
 pub(crate) const MASKED_SYS: [&str; 2] = ["firmware", "devices/virtual/powercap"];
 
-pub(crate) const PROTECTED: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
+const PROTECTED: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
 
 /// Paths that a container sees nothing of, unless it has all rights.
 pub fn masked() -> Vec<String> {

@@ -36,15 +36,7 @@ pub(crate) fn attach_root(root: &OwnedFd, name: &str) -> Result<(), ContainerErr
     .map_err(failed)
 }
 
-/// Who a process is in `root`, and its whole environment.
-pub(crate) fn identify_in(
-    root: &OwnedFd,
-    asked: &Process,
-) -> Result<(Identity, Vec<String>), ContainerError> {
-    identify_by(asked, &mut |path: &str| read_in(root, path))
-}
-
-/// The same, by what `read` gives of its files.
+/// Who a process is, by what `read` gives of its files, and its whole environment.
 pub(crate) fn identify_by(
     asked: &Process,
     read: &mut dyn FnMut(&str) -> Result<String, ContainerError>,
@@ -60,7 +52,8 @@ pub(crate) fn stdio_of(given: &[OwnedFd]) -> Result<(), ContainerError> {
     child::take_stdio(None, given)
 }
 
-fn read_in(root: &OwnedFd, path: &str) -> Result<String, ContainerError> {
+/// A container's file of users or groups; nothing, if it has none.
+pub(crate) fn read_in(root: &OwnedFd, path: &str) -> Result<String, ContainerError> {
     let failed = |cause: Errno| ContainerError::UserFile {
         file: path.to_owned(),
         why: crate::container::error::Errno::from(cause).to_string(),

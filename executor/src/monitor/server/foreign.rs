@@ -15,11 +15,11 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::serve::Monitor;
 use crate::container::ContainerError;
-use crate::container::bundle::{self, Facts};
 use crate::container::capability::Capabilities;
 use crate::container::cgroup::Group;
+use crate::container::describe::{self, About};
 use crate::container::seccomp;
-use crate::container::server::foreign::{attach_root, identify_in, root_of, stdio_of};
+use crate::container::server::foreign::{attach_root, read_in, root_of, stdio_of};
 use crate::container::server::report::Report;
 use crate::container::server::start::{Cloning, Terminal, peer};
 use crate::sys::process::{Cloned, clone_process, exit_now, wait};
@@ -259,28 +259,21 @@ impl Monitor {
         rustix::process::chdir(&folder).map_err(failed("the container's folder"))?;
         if let (Some(root), Some(capabilities)) = (root, bundle) {
             attach_root(&root, "rootfs")?;
-            let (who, env) = identify_in(&root, &spec.process)?;
             // the runtime's own, by number: it opens them in a process that has not inherited them
             let own = rustix::process::getpid().as_raw_pid();
             let joined = self.joined.iter().map(AsRawFd::as_raw_fd);
             let joined: Vec<PathBuf> = joined
                 .map(|fd| format!("/proc/{own}/fd/{fd}").into())
                 .collect();
-            let facts = Facts {
+            let about = About {
                 store: &self.life.store_root,
-                who: &who,
-                env: &env,
-                capabilities,
-                files: nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)
-                    .unwrap_or((1024, 1024)),
                 joined: &joined,
-                group,
-                nodes: &super::nodes::of(spec),
                 hooks: &self.life.hooks,
                 annotations: &self.life.annotations,
             };
-            let document = serde_json::to_vec_pretty(&bundle::config(spec, &facts)?);
-            std::fs::write("config.json", document.unwrap_or_default()).map_err(|error| {
+            let mut read = |path: &str| read_in(&root, path);
+            let document = describe::document_for(spec, &about, capabilities, group, &mut read)?;
+            std::fs::write("config.json", document).map_err(|error| {
                 failed("config.json")(Errno::from_io_error(&error).unwrap_or(Errno::IO))
             })?;
         }

@@ -9,7 +9,6 @@ mod hooks;
 mod lifecycle;
 mod link;
 mod log;
-mod nodes;
 mod orders;
 mod output;
 mod policy;

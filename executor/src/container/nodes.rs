@@ -1,12 +1,12 @@
-//! The host's devices that a container of another runtime may use. Looked for where the host's files
-//! are. Knows no runtime.
+//! The host's devices that a container may use, as another runtime wants to be told. Looked for where
+//! the host's files are. Knows no runtime.
 
 use std::fs::Metadata;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use crate::container::bundle::Node;
-use crate::container::spec::ContainerSpec;
+use super::bundle::Node;
+use super::spec::ContainerSpec;
 
 /// Those of /dev that are the container's own, whoever it is.
 const OWN: [&str; 2] = ["ptmx", "console"];
