@@ -257,6 +257,35 @@ fn a_hook_that_fails_keeps_the_container_from_running() {
     refused.fails(125, "createContainer is not done");
 }
 
+/// Among the host's processes its first one is like any other: no signal passes it by.
+#[test]
+fn a_hook_need_not_read_what_it_is_told() {
+    let Some(place) = Place::with_base() else {
+        return;
+    };
+    let place = Cleared(place);
+    hook(&place, "startContainer", "exit 0", &json!({}));
+    // more than a pipe holds
+    let annotation = format!("k={}", "v".repeat(100_000));
+    let hooks = place.path("hooks");
+    let flags = [
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "--pid",
+        "host",
+        "--hooks-dir",
+        hooks.to_str().unwrap(),
+        "--annotation",
+        &annotation,
+        BASE,
+        "echo",
+        "here",
+    ];
+    assert_eq!(place.rbuild(&flags).ok().out, "here\n");
+}
+
 #[test]
 fn every_container_has_a_document_of_the_runtime_specification() {
     let Some(place) = Place::with_base() else {

@@ -3,8 +3,12 @@
 //! process.
 
 use std::collections::BTreeMap;
+use std::io::{Seek, Write};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::MemfdFlags;
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -60,6 +64,11 @@ impl Hook {
         }
         self.args.clone()
     }
+
+    /// What is said of one that was not done in time.
+    pub(crate) fn late(&self) -> String {
+        format!("it took more than {} s", self.timeout.unwrap_or_default())
+    }
 }
 
 impl Hooks {
@@ -91,7 +100,18 @@ pub(crate) struct Told<'a> {
 }
 
 impl Told<'_> {
-    pub(crate) fn state(&self, status: &str, pid: Option<i32>) -> Vec<u8> {
+    /// A file in memory, to be read from its beginning. No pipe: a hook need not read it, and writing to
+    /// one that has ended would be the end of the container's process.
+    pub(crate) fn file(&self, status: &str, pid: Option<i32>) -> Result<OwnedFd, Errno> {
+        let fd = rustix::fs::memfd_create("state", MemfdFlags::CLOEXEC)?;
+        let mut file = std::fs::File::from(fd);
+        let written = file.write_all(&self.state(status, pid));
+        { written.and_then(|()| file.rewind()) }
+            .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+        Ok(file.into())
+    }
+
+    fn state(&self, status: &str, pid: Option<i32>) -> Vec<u8> {
         let mut state = json!({
             "ociVersion": VERSION, "id": self.id, "status": status, "bundle": self.bundle,
             "annotations": self.annotations,

@@ -9,8 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{MemfdFlags, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{Signal, pidfd_send_signal};
@@ -20,6 +19,7 @@ use super::serve::Monitor;
 use crate::container::ContainerError;
 use crate::container::hook::{Hook, Told};
 use crate::container::server::foreign::stdio_of;
+use crate::container::server::hooks::ended_in_time;
 use crate::container::spec::Namespace;
 use crate::sys::process::{Cloned, clone_process, exit_now, wait};
 
@@ -100,7 +100,7 @@ impl Monitor {
             bundle: &bundle,
             annotations: &self.life.annotations,
         };
-        let stdin = memory(&told.state(status, pid)).map_err(refused)?;
+        let stdin = told.file(status, pid).map_err(refused)?;
         let mut notes = self.hook_notes().map_err(refused)?;
         let before = notes.seek(std::io::SeekFrom::End(0)).unwrap_or_default();
         let copy = |file: &std::fs::File| {
@@ -123,9 +123,7 @@ impl Monitor {
                 let waited = wait(Some(pid), true).map_err(refused)?;
                 let said = match waited.map(|waited| (waited.code, waited.signal)) {
                     Some((Some(0), _)) if ended => return Ok(()),
-                    _ if !ended => {
-                        format!("it took more than {} s", hook.timeout.unwrap_or_default())
-                    }
+                    _ if !ended => hook.late(),
                     Some((Some(code), _)) => format!("exit status {code}"),
                     Some((None, Some(signal))) => format!("ended by signal {signal}"),
                     _ => "nobody knows how it ended".to_owned(),
@@ -200,28 +198,4 @@ impl Monitor {
         }
         Ok(self.life.store_root.join(&self.life.folder))
     }
-}
-
-/// Waits for the end of a process, so many seconds at most.
-fn ended_in_time(pidfd: &OwnedFd, seconds: Option<u32>) -> bool {
-    let wait = seconds.map(|seconds| Timespec {
-        tv_sec: i64::from(seconds),
-        tv_nsec: 0,
-    });
-    loop {
-        let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
-        match poll(&mut fds, wait.as_ref()) {
-            Err(Errno::INTR) => {}
-            ready => return ready != Ok(0),
-        }
-    }
-}
-
-/// A file in memory that is read from its beginning.
-fn memory(bytes: &[u8]) -> Result<OwnedFd, Errno> {
-    let fd = rustix::fs::memfd_create("state", MemfdFlags::CLOEXEC)?;
-    let mut file = std::fs::File::from(fd);
-    let written = file.write_all(bytes).and_then(|()| file.rewind());
-    written.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-    Ok(file.into())
 }
