@@ -174,7 +174,6 @@ fn new_executor(
         ssh_agents: request.ssh_agents.clone(),
         host_certs: tools.host_certs.clone(),
         resources: tools.resources.clone(),
-        launcher: None,
         registries: Some(tools.images.registries()),
     })
 }
@@ -194,7 +193,6 @@ pub fn fetching(
         ssh_agents,
         host_certs: None,
         resources: Resources::default(),
-        launcher: None,
         registries: None,
     })
 }

@@ -39,7 +39,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let launcher = Launcher::start(&LaunchOptions {
         store_root: store.clone(),
         host_sources: Vec::new(),
-        program: None,
     })?;
     println!("{:.3} ms to start the launcher", millis(began));
 

@@ -93,7 +93,6 @@ pub fn snapshot(
         registries: Some(images.registries()),
         host_certs: None,
         resources: Resources::default(),
-        launcher: None,
     });
     let records = Records::new(&images.store, "images");
     let solution = solve(

@@ -2,11 +2,10 @@
 //! Knows nothing of namespaces and mounts; those are on the other side of the socket.
 
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::Child;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -35,8 +34,6 @@ pub struct LaunchOptions {
     pub store_root: PathBuf,
     /// Files and directories of the host that containers may mount, with what is mounted below them.
     pub host_sources: Vec<PathBuf>,
-    /// The program to execute with [`LAUNCHER_ARGUMENT`]; this one when none is given.
-    pub program: Option<PathBuf>,
 }
 
 /// What goes with a spec and is never part of it.
@@ -93,28 +90,8 @@ impl Launcher {
             }
         };
         let (ours, theirs) = UnixStream::pair().map_err(launch("socketpair"))?;
-        let sealed;
-        let mut command = match &options.program {
-            Some(program) => Command::new(program),
-            None => {
-                sealed = seal::program()
-                    .map_err(launch("executing this program from a read-only mount"))?;
-                Command::new(format!("/proc/self/fd/{}", sealed.as_raw_fd()))
-            }
-        };
-        command.arg0("rbuild").arg(LAUNCHER_ARGUMENT);
-        if options.program.is_none() {
-            command.arg(seal::SEALED);
-        }
-        let process = command
-            .env_clear()
-            .current_dir("/")
-            .stdin(OwnedFd::from(theirs))
-            .stdout(std::process::Stdio::null())
-            .spawn()
-            .map_err(launch("spawn"))?;
-        // it holds the other end, and the end of that must be the launcher's
-        drop(command);
+        let process = seal::start(LAUNCHER_ARGUMENT, theirs, std::process::Stdio::inherit())
+            .map_err(launch("executing this program from a read-only mount"))?;
         let launcher = Self {
             control: Mutex::new(ours),
             process: Mutex::new(process),

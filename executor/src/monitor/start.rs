@@ -1,10 +1,9 @@
 //! Starting a monitor, and looking into the root of a container that has none.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use super::MONITOR_ARGUMENT;
 use super::attached::Attached;
@@ -48,18 +47,8 @@ impl Waiting {
     /// # Errors
     /// Why it could not be started.
     pub fn new() -> Result<Self, MonitorError> {
-        let program =
-            seal::program().map_err(MonitorError::refused("a read-only copy of this program"))?;
         let (ours, theirs) = UnixStream::pair().map_err(MonitorError::refused("a connection"))?;
-        let process = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()))
-            .arg0("rbuild")
-            .args([MONITOR_ARGUMENT, seal::SEALED])
-            .env_clear()
-            .current_dir("/")
-            .stdin(OwnedFd::from(theirs))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
+        let process = seal::start(MONITOR_ARGUMENT, theirs, Stdio::null())
             .map_err(MonitorError::refused("the monitor"))?;
         Ok(Self {
             socket: ours,
@@ -144,7 +133,6 @@ pub fn hold_root(
     let launcher = Launcher::start(&LaunchOptions {
         store_root: store_root.to_owned(),
         host_sources: host_sources.to_vec(),
-        program: None,
     })?;
     let (root, namespace) = launcher.hold(root, mounts)?;
     Ok(Held {

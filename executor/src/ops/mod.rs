@@ -63,8 +63,6 @@ pub struct ExecutorOptions {
     pub resources: Resources,
     /// What the devices of `RUN --device` change, by the steps that ask for them.
     pub devices: HashMap<VertexId, Edits>,
-    /// The program that is executed as launcher; this one when none is given.
-    pub launcher: Option<PathBuf>,
 }
 
 /// Where a secret's bytes are.

@@ -91,7 +91,6 @@ pub fn launch(store: &Path) -> Result<Launcher, ContainerError> {
     Launcher::start(&LaunchOptions {
         store_root: store.to_owned(),
         host_sources: vec![store.join("offered")],
-        program: None,
     })
 }
 

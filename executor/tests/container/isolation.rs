@@ -227,12 +227,12 @@ fn privileged(fixture: &Fixture) {
 
 fn our_own_file_is_read_only(fixture: &Fixture) {
     // init is this program, and stays it
-    let mut spec = fixture.spec(
-        "(: >> /proc/1/exe) 2>/dev/null && echo OPEN; readlink /proc/1/exe; cat /proc/1/cmdline",
-    );
+    let mut spec = fixture.spec("(: > /proc/1/exe) 2>&1 && echo OPEN; readlink /proc/1/exe");
     spec.process.init = true;
     spec.security.privileged = true;
     let out = fixture.run(&spec).unwrap().out;
     assert!(!out.contains("OPEN"), "{out}");
-    assert!(out.contains("sealed"), "{out}");
+    // any program that runs is busy; this one is read-only, or a copy
+    let is_sealed = out.contains("Read-only file system") || out.contains("/memfd:rbuild");
+    assert!(is_sealed, "{out}");
 }

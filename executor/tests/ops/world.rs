@@ -90,7 +90,6 @@ impl World {
             registries: None,
             host_certs: None,
             resources: executor::container::spec::Resources::default(),
-            launcher: None,
         };
         let context = Context::open(
             &self.store,

@@ -38,28 +38,12 @@ pub fn launcher_main() -> i32 {
     let flags = libc::CLONE_NEWPID | libc::CLONE_NEWNS;
     reset_signals();
     let _ = close_all_but(&[]);
-    // whoever has no rights is told so below
-    let sealed = if std::env::args_os().nth(2).is_none() && crate::namespace::is_admin() {
-        // comes back only with an error
-        seal::execute_again(super::LAUNCHER_ARGUMENT)
-    } else {
-        Ok(())
-    };
     // the terminal's Ctrl-C is for the program that asked, which then says what to kill
     let _ = rustix::process::setsid();
     let control = match inherited_socket() {
         Ok(control) => control,
         Err(_) => return 1,
     };
-    if let Err(cause) = sealed {
-        return refuse(
-            &control,
-            ContainerError::Launch {
-                what: "executing this program from a read-only mount".to_owned(),
-                cause: cause.into(),
-            },
-        );
-    }
     match clone_process(flags as u64, None) {
         Ok(Cloned::Child) => exit_now(inside(control)),
         Ok(Cloned::Parent { pid, .. }) => {

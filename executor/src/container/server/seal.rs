@@ -1,11 +1,13 @@
-//! Executing this program again from a file that nobody can write to. A container's first process
+//! This program, executed from a file that nobody can write to. A container's first process
 //! is this program until it becomes another, and `#!/proc/self/exe` makes it this program once
 //! more: who is root in there must not reach the host's file through /proc/self/exe
 //! (CVE-2019-5736). Knows no container.
 
-use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
 
 use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::Errno;
@@ -13,24 +15,18 @@ use rustix::mount::MountAttrFlags;
 
 use super::tree;
 
-/// The argument after the hidden one, of a program that is executed from such a file already.
-pub(crate) const SEALED: &str = "sealed";
-
-/// This program as a file that nobody can write to. Who executes that itself spares it from executing
-/// once more: `/proc/self/fd/N`, and [`SEALED`] after the hidden argument.
-pub(crate) fn program() -> std::io::Result<OwnedFd> {
-    mounted().or_else(|_| copied())
-}
-
-/// Executes this program again with the hidden argument that it has, and one more. Comes back only with
-/// the reason why not.
-pub(crate) fn execute_again(hidden: &str) -> std::io::Result<()> {
-    let program = program()?;
-    let (hidden, sealed) = (CString::new(hidden)?, CString::new(SEALED)?);
-    let args = [c"rbuild", &hidden, &sealed];
-    let nothing: [&CStr; 0] = [];
-    let Err(error) = nix::unistd::fexecve(program, &args, &nothing);
-    Err(error.into())
+/// Starts this program with a hidden argument, `socket` as its standard input, and no variables.
+pub(crate) fn start(hidden: &str, socket: UnixStream, stderr: Stdio) -> std::io::Result<Child> {
+    let program = mounted().or_else(|_| copied())?;
+    Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()))
+        .arg0("rbuild")
+        .arg(hidden)
+        .env_clear()
+        .current_dir("/")
+        .stdin(OwnedFd::from(socket))
+        .stdout(Stdio::null())
+        .stderr(stderr)
+        .spawn()
 }
 
 /// A read-only mount of this program's file, attached nowhere.

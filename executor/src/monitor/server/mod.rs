@@ -18,11 +18,10 @@ mod setup;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use super::MONITOR_ARGUMENT;
 use super::error::MonitorError;
 use super::protocol::{Opening, Reply};
 use crate::container::ContainerError;
-use crate::container::server::{inherited_socket, seal};
+use crate::container::server::inherited_socket;
 use crate::container::spec::Namespace;
 use crate::container::wire;
 use crate::sys::process::{Cloned, clone_process, close_all_but, exit_now, reset_signals};
@@ -34,12 +33,6 @@ use crate::sys::process::{Cloned, clone_process, close_all_but, exit_now, reset_
 pub fn monitor_main() -> i32 {
     reset_signals();
     let _ = close_all_but(&[]);
-    // comes back only with an error, which is said below
-    let sealed = if std::env::args_os().nth(2).is_none() && crate::namespace::is_admin() {
-        seal::execute_again(MONITOR_ARGUMENT)
-    } else {
-        Ok(())
-    };
     // no terminal of whoever started it may end it
     let _ = rustix::process::setsid();
     let Ok(socket) = inherited_socket() else {
@@ -49,12 +42,6 @@ pub fn monitor_main() -> i32 {
         Ok(opening) => opening,
         Err(error) => return refuse(&socket, error),
     };
-    if let Err(cause) = sealed {
-        return refuse(
-            &socket,
-            MonitorError::refused("a read-only copy of this program")(cause),
-        );
-    }
     let outside = match setup::Outside::keep(&opening.0.life) {
         Ok(outside) => outside,
         Err(error) => return refuse(&socket, error),

@@ -15,7 +15,6 @@ impl LazyLauncher {
         &self,
         store_root: PathBuf,
         host_sources: Vec<PathBuf>,
-        program: Option<PathBuf>,
     ) -> Result<Arc<Launcher>, ContainerError> {
         let mut launcher = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(launcher) = &*launcher {
@@ -24,7 +23,6 @@ impl LazyLauncher {
         let started = Arc::new(Launcher::start(&LaunchOptions {
             store_root,
             host_sources,
-            program,
         })?);
         *launcher = Some(Arc::clone(&started));
         Ok(started)

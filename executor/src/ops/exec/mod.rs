@@ -209,11 +209,7 @@ impl Executor {
             host_sources.extend(edits.host_sources().map(std::path::Path::to_owned));
         }
         self.launcher
-            .get(
-                self.store().root().to_owned(),
-                host_sources,
-                self.options.launcher.clone(),
-            )
+            .get(self.store().root().to_owned(), host_sources)
             .map_err(|cause| OpError::NoLauncher { cause })
     }
 }
