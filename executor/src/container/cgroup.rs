@@ -152,23 +152,7 @@ pub(crate) fn make(
         refused(format!("{step}: {}{cure}", Number::from(cause)))
     };
     let wanted = spec.cgroup_parent.as_deref().unwrap_or(PARENT);
-    let path = match own {
-        Some(own) => format!("{own}/{wanted}"),
-        None => wanted.to_owned(),
-    };
-    let mut parent = open(root, ".").map_err(|cause| failed("opening the tree", cause))?;
-    for part in path.split('/').filter(|part| !part.is_empty()) {
-        delegate(&parent);
-        parent = step(&parent, part).map_err(|cause| failed(part, cause))?;
-    }
-    delegate(&parent);
-    let directory = step(&parent, &name).map_err(|cause| failed("making a group", cause))?;
-    let group = Group {
-        path: path_of(&path, &name),
-        parent,
-        name,
-        directory,
-    };
+    let group = below(root, own, wanted, name).map_err(|(step, cause)| failed(&step, cause))?;
     for (controller, file, value) in &files {
         write(&group.directory, file, value)
             .map_err(|cause| failed(&format!("{controller} is not delegated here"), cause))?;
@@ -176,26 +160,45 @@ pub(crate) fn make(
     Ok(Some(group))
 }
 
-/// A group without limits, by which a container is stopped, and what it uses counted; none where none can be had.
+/// A group without limits, by which a container is stopped, and what it uses counted; none where none
+/// can be had.
 pub(crate) fn plain(name: String, root: &OwnedFd, own: Option<&str>) -> Option<Group> {
-    let mut parent = open(root, ".").ok()?;
-    let path = own.map_or_else(|| PARENT.to_owned(), |own| format!("{own}/{PARENT}"));
-    for part in path.split('/').filter(|part| !part.is_empty()) {
-        delegate(&parent);
-        parent = step(&parent, part).ok()?;
-    }
-    delegate(&parent);
-    let directory = step(&parent, &name).ok()?;
-    let group = Group {
-        path: path_of(&path, &name),
-        parent,
-        name,
-        directory,
-    };
+    let group = below(root, own, PARENT, name).ok()?;
     // one that another user left can be opened, and nothing else
     let flags = OFlags::WRONLY | OFlags::CLOEXEC;
     let usable = rustix::fs::openat(&group.directory, "cgroup.procs", flags, Mode::empty());
     usable.is_ok().then_some(group)
+}
+
+/// The group `name` below `wanted`, below `own` if there is one. What fails is told with what it was
+/// about.
+fn below(
+    root: &OwnedFd,
+    own: Option<&str>,
+    wanted: &str,
+    name: String,
+) -> Result<Group, (String, Errno)> {
+    let at = |what: &str| {
+        let what = what.to_owned();
+        move |cause| (what, cause)
+    };
+    let parts = own.into_iter().chain([wanted]);
+    let parts = parts.flat_map(|path| path.split('/').filter(|part| !part.is_empty()));
+    let mut parent = open(root, ".").map_err(at("opening the tree"))?;
+    let mut path = String::new();
+    for part in parts {
+        delegate(&parent);
+        parent = step(&parent, part).map_err(at(part))?;
+        path = path + "/" + part;
+    }
+    delegate(&parent);
+    let directory = step(&parent, &name).map_err(at("making a group"))?;
+    Ok(Group {
+        path: path + "/" + &name,
+        parent,
+        name,
+        directory,
+    })
 }
 
 /// Removes the group of that name which a monitor left that was killed.
@@ -230,11 +233,6 @@ pub fn obstacle(resources: &Resources) -> Option<String> {
         .iter()
         .find(|(controller, _, _)| !known.split_whitespace().any(|name| name == *controller));
     missing.map(|(controller, _, _)| format!("this machine has no {controller} controller"))
-}
-
-fn path_of(parent: &str, name: &str) -> String {
-    let parts = parent.split('/').filter(|part| !part.is_empty());
-    parts.chain([name]).flat_map(|part| ["/", part]).collect()
 }
 
 /// The files of `limits` that hold something back: not those that take a limit back.
