@@ -17,6 +17,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
+use executor::container::plan;
 use executor::sys::filter::{Instruction, load_seccomp};
 use executor::sys::process::{Cloned, clone_process, exit_now, wait};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -35,8 +36,6 @@ const LINKS: [(&str, &str); 5] = [
     ("/proc/self/fd/2", "stderr"),
     ("pts/ptmx", "ptmx"),
 ];
-const MASKED: [&str; 4] = ["interrupts", "keys", "kcore", "timer_list"];
-const PROTECTED: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
 const FILES: [&str; 3] = ["hosts", "hostname", "resolv.conf"];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -134,15 +133,15 @@ fn inside(base: &Path) -> Result<(), Box<dyn Error>> {
         }
         bind(name, &to)?;
     }
-    for name in MASKED {
-        let to = format!("m/proc/{name}");
-        if Path::new(&to).exists() {
+    for path in plan::masked() {
+        let to = format!("m{path}");
+        if Path::new(&to).is_file() {
             bind("/dev/null", &to)?;
         }
     }
     let read_only = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
-    for name in PROTECTED {
-        let to = format!("m/proc/{name}");
+    for path in plan::protected() {
+        let to = format!("m{path}");
         if Path::new(&to).exists() {
             bind(&to, &to)?;
             mount(NOTHING, to.as_str(), NOTHING, read_only, NOTHING)?;
