@@ -81,8 +81,11 @@ fn compress(c: &mut Criterion) {
                 encoder.write_all(content).expect("a vector takes it");
                 encoder.finish().expect("a vector takes it")
             };
+            // Not in the name: a run is compared with the one before by that.
             let share = one.install(pack).len() as f64 / SIZE as f64;
-            group.bench_function(format!("{name}, {way}: to {share:.4}"), |b| {
+            writeln!(std::io::stderr(), "{name}, {way}: packed to {share:.4}")
+                .expect("standard error takes it");
+            group.bench_function(format!("{name}, {way}"), |b| {
                 b.iter(|| one.install(|| black_box(pack())));
             });
         }
