@@ -89,6 +89,9 @@ pub struct StepRecord {
     pub explanation: Option<Explanation>,
     /// How long it ran, in seconds.
     pub elapsed: f64,
+    /// Whether it is an image to build on, which is fetched or on hand.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_image: bool,
 }
 
 /// What came of a step.
@@ -377,6 +380,7 @@ mod tests {
             reason: "never built before".into(),
             explanation: Some(Explanation::NeverBuilt),
             elapsed: 0.5,
+            is_image: false,
         };
         let image = Some((Digest::of(b"x"), vec!["app".to_owned()]));
         let record = build

@@ -9,7 +9,7 @@ use cache::builds::{Build, BuildResult, StepOutcome, StepRecord};
 use image::{Digest, ImageRef};
 use serde_json::json;
 use solver::schedule::Outcome;
-use solver::{Event, EventSink};
+use solver::{Event, EventSink, Op};
 
 use crate::cli::BuildArgs;
 use crate::cli::build::Progress as Mode;
@@ -20,7 +20,7 @@ use crate::export::{Export, Made, Written, parse_name, unwritable};
 use crate::home::Home;
 use crate::images::{self, Images, seal_again};
 use crate::pipeline::{self, Built, Tools};
-use crate::progress::{self, Progress};
+use crate::progress::{self, Kind, Progress};
 use crate::project::Project;
 use crate::project::fetch::Fetcher;
 use crate::project::place::Place;
@@ -382,6 +382,7 @@ fn steps(built: &Built, progress: &Progress) -> Vec<StepRecord> {
                     .key
                     .and_then(|key| built.explanations.get(&key).cloned()),
                 elapsed: resolution.elapsed.as_secs_f64(),
+                is_image: matches!(vertex.op, Op::Image(_)),
             })
         })
         .collect()
@@ -391,22 +392,9 @@ fn steps(built: &Built, progress: &Progress) -> Vec<StepRecord> {
 fn shown_steps(progress: &Progress) -> Vec<StepRecord> {
     progress
         .steps()
-        .iter()
+        .of_build()
         .filter_map(|step| {
-            let (outcome, elapsed) = match &step.outcome {
-                progress::Outcome::Cached(_) => (StepOutcome::Cached, 0.0),
-                progress::Outcome::Done(elapsed) => (StepOutcome::Done, elapsed.as_secs_f64()),
-                progress::Outcome::Failed(_) => {
-                    (StepOutcome::Failed, step.running_for().as_secs_f64())
-                }
-                progress::Outcome::Cancelled => {
-                    (StepOutcome::Cancelled, step.running_for().as_secs_f64())
-                }
-                progress::Outcome::Skipped => (StepOutcome::Skipped, 0.0),
-                progress::Outcome::Pending
-                | progress::Outcome::Waiting(_)
-                | progress::Outcome::Running => return None,
-            };
+            let (outcome, elapsed) = step.ended()?;
             Some(StepRecord {
                 name: step.name.clone(),
                 stage: String::new(),
@@ -415,7 +403,8 @@ fn shown_steps(progress: &Progress) -> Vec<StepRecord> {
                 key: None,
                 reason: step.reason.clone().unwrap_or_default(),
                 explanation: None,
-                elapsed,
+                elapsed: elapsed.as_secs_f64(),
+                is_image: step.kind == Kind::Image,
             })
         })
         .collect()

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::cli::store::{DuArgs, PruneArgs, WhyArgs};
 use crate::home::{Home, store_failure};
-use crate::progress::bytes;
+use crate::progress::{Tally, bytes};
 use crate::report::{Class, Failure};
 
 /// Says why steps of a past build ran.
@@ -31,20 +31,13 @@ pub fn why(args: &WhyArgs, home: &Home) -> anyhow::Result<u8> {
     let steps = chosen(&build, args.step.as_deref())?;
     let mut out = std::io::stdout().lock();
     if args.step.is_none() {
-        let cached = build
-            .steps
-            .iter()
-            .filter(|step| step.outcome == StepOutcome::Cached)
-            .count();
-        writeln!(
-            out,
-            "build {} of {}: {} steps, {cached} cached",
-            build.id,
-            build.dockerfile,
-            build.steps.len()
-        )?;
+        let all = build.steps.iter();
+        let tally = Tally::of(all.map(|step| (step.is_image, step.outcome)));
+        writeln!(out, "build {} of {}: {tally}", build.id, build.dockerfile)?;
     }
-    if steps.is_empty() {
+    if build.steps.is_empty() {
+        writeln!(out, "no step of it is known")?;
+    } else if steps.is_empty() {
         writeln!(out, "every step came from the cache")?;
     }
     for step in steps {

@@ -4,6 +4,7 @@
 mod json;
 mod plain;
 mod steps;
+mod tally;
 mod terminal;
 
 use std::io::IsTerminal;
@@ -14,7 +15,8 @@ use solver::{Event, EventSink, VertexId};
 
 use crate::cli::build::Progress as Mode;
 pub use json::to_value;
-pub use steps::{Kind, Outcome, Steps, bytes};
+pub use steps::{Kind, Steps, bytes};
+pub use tally::Tally;
 
 /// Shows events to people or programs.
 trait View: Send {

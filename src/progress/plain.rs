@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use solver::Event;
 
-use super::steps::{Kind, Outcome, Steps, bytes, clean, seconds};
+use super::steps::{Kind, Steps, bytes, clean, seconds};
 
 /// Writes plain lines.
 pub struct Plain<W> {
@@ -123,18 +123,8 @@ impl<W: Write + Send> Plain<W> {
 
 /// One line that says what became of a build; none where none came to have steps.
 pub fn summary(steps: &Steps) -> Option<String> {
-    if !steps.are_of_a_build() {
-        return None;
-    }
-    let ran = steps.count_instructions(|outcome| matches!(outcome, Outcome::Done(_)));
-    let cached = steps.count_instructions(|outcome| matches!(outcome, Outcome::Cached(_)));
-    let failed = steps.count(|outcome| matches!(outcome, Outcome::Failed(_)));
-    let mut parts = vec![format!("{cached} cached"), format!("{ran} ran")];
-    if failed > 0 {
-        parts.push(format!("{failed} failed"));
-    }
-    let all = parts.join(", ");
-    Some(format!("{all} in {}", seconds(steps.elapsed())))
+    steps.of_build().next()?;
+    Some(format!("{} in {}", steps.tally(), seconds(steps.elapsed())))
 }
 
 #[cfg(test)]

@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use cache::builds::StepOutcome;
 use solver::{Event, HitOrigin, VertexId};
+
+use super::Tally;
 
 /// The steps of a build in the order of their numbers.
 #[derive(Debug, Clone)]
@@ -130,22 +133,17 @@ impl Steps {
         self.begun.elapsed()
     }
 
-    /// Number of the build's steps with such an outcome.
-    pub fn count(&self, which: impl Fn(&Outcome) -> bool) -> usize {
-        let ours = self.steps.iter().filter(|step| step.kind != Kind::Task);
-        ours.filter(|step| which(&step.outcome)).count()
+    /// The steps of the build among them, and not what is only shown like one.
+    pub fn of_build(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().filter(|step| step.kind != Kind::Task)
     }
 
-    /// Whether steps of a build are among them, and not only what is shown like one.
-    pub fn are_of_a_build(&self) -> bool {
-        self.steps.iter().any(|step| step.kind != Kind::Task)
-    }
-
-    /// How many instructions came to an outcome.
-    pub fn count_instructions(&self, which: impl Fn(&Outcome) -> bool) -> usize {
-        let instructions = self.steps.iter();
-        let of_kind = instructions.filter(|step| step.kind == Kind::Instruction);
-        of_kind.filter(|step| which(&step.outcome)).count()
+    /// How many of the build's steps came to which end.
+    pub fn tally(&self) -> Tally {
+        Tally::of(self.of_build().filter_map(|step| {
+            let (outcome, _) = step.ended()?;
+            Some((step.kind == Kind::Image, outcome))
+        }))
     }
 
     /// Takes in an event and says whose it is; none for a vertex that is not shown.
@@ -163,9 +161,6 @@ impl Steps {
             Event::Progress {
                 item, done, total, ..
             } => step.advance(item, *done, *total),
-            Event::CacheHit { .. } if step.kind == Kind::Image => {
-                step.outcome = Outcome::Done(Duration::ZERO);
-            }
             Event::CacheHit { origin, .. } => step.outcome = Outcome::Cached(*origin),
             Event::Done { elapsed, .. } => step.outcome = Outcome::Done(*elapsed),
             Event::Failed { message, .. } => step.outcome = Outcome::Failed(message.clone()),
@@ -182,6 +177,18 @@ impl Step {
         self.started
             .map(|started| started.elapsed())
             .unwrap_or_default()
+    }
+
+    /// How it ended and how long that took, if it has.
+    pub fn ended(&self) -> Option<(StepOutcome, Duration)> {
+        match self.outcome {
+            Outcome::Cached(_) => Some((StepOutcome::Cached, Duration::ZERO)),
+            Outcome::Done(elapsed) => Some((StepOutcome::Done, elapsed)),
+            Outcome::Failed(_) => Some((StepOutcome::Failed, self.running_for())),
+            Outcome::Cancelled => Some((StepOutcome::Cancelled, self.running_for())),
+            Outcome::Skipped => Some((StepOutcome::Skipped, Duration::ZERO)),
+            Outcome::Pending | Outcome::Waiting(_) | Outcome::Running => None,
+        }
     }
 
     /// Its last lines, one that was never ended included.

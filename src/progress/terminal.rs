@@ -64,7 +64,7 @@ impl Terminal {
 
     fn draw(&mut self, steps: &Steps) {
         let mut texts = Vec::new();
-        if steps.are_of_a_build() {
+        if steps.of_build().next().is_some() {
             texts.push(head(steps));
         }
         for step in steps.iter() {
@@ -138,17 +138,12 @@ impl super::View for Terminal {
 
 /// How far the whole build is.
 fn head(steps: &Steps) -> String {
-    let ended = steps.count(|outcome| {
-        !matches!(
-            outcome,
-            Outcome::Pending | Outcome::Running | Outcome::Waiting(_)
-        )
-    });
-    let cached = steps.count_instructions(|outcome| matches!(outcome, Outcome::Cached(_)));
-    let all = steps.count(|_| true);
+    let all = steps.of_build().count();
+    let ended = steps.of_build().filter_map(Step::ended).count();
     format!(
-        "building {}  {ended}/{all} steps, {cached} cached",
-        seconds(steps.elapsed())
+        "building {}  {ended}/{all} steps, {} cached",
+        seconds(steps.elapsed()),
+        steps.tally().cached
     )
 }
 

@@ -331,6 +331,36 @@ fn check(change: &Change<'_>) -> Option<String> {
 }
 
 #[test]
+fn why_counts_as_the_builds_own_summary_does() {
+    let Some(place) = Place::with_base() else {
+        return;
+    };
+    let header = |build: &Said| {
+        let (counts, _) = { build.err.lines() }
+            .find_map(|line| line.split_once(" in ").filter(|(all, _)| all.contains(" ran")))
+            .unwrap_or_else(|| panic!("no summary in {}", build.err));
+        let why = place.rbuild(&["why"]).ok().out;
+        let (first, rest) = why.split_once('\n').unwrap();
+        assert!(first.ends_with(&format!(": {counts}")), "{counts}: {why}");
+        (counts.to_owned(), rest.to_owned())
+    };
+    let text = "FROM base:1\nRUN echo 1 > /1\nRUN echo 2 > /2\n";
+    let ran = place.build(text, &[]).ok();
+    assert_eq!(header(&ran).0, "0 cached, 2 ran");
+    let cached = place.build_again(&[]).ok();
+    let all = ("2 cached, 0 ran", "every step came from the cache\n");
+    assert_eq!(header(&cached), (all.0.to_owned(), all.1.to_owned()));
+    let failed = place.build(&format!("{text}RUN false\n"), &[]);
+    let (counts, rest) = header(&failed);
+    assert_eq!(counts, "2 cached, 0 ran, 1 failed");
+    assert!(rest.contains("RUN false") && !rest.contains("FROM"), "{rest}");
+    let refused = "FROM base:1\nRUN --device=nobody.com/class=x,required true\n";
+    place.build(refused, &[]).fails(2, "is not registered");
+    let why = place.rbuild(&["why"]).ok().out;
+    assert!(why.contains("no step of it is known"), "{why}");
+}
+
+#[test]
 fn the_first_build_of_all_compares_with_nothing() {
     let Some(place) = Place::with_base() else {
         return;
