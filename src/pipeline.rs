@@ -82,19 +82,9 @@ pub fn parse(source: &Source) -> Result<Dockerfile, Failure> {
 pub fn build(project: &Project, request: &Request, tools: &Tools<'_>) -> Result<Built, Failure> {
     let source = &project.source;
     let dockerfile = parse(source)?;
-    let resolver = Dated {
-        images: tools.images,
-        sources: new_executor(
-            request,
-            tools,
-            HashMap::new(),
-            HashMap::new(),
-            HashMap::new(),
-        ),
-        cancel: tools.cancel,
-    };
-    let plan = frontend::plan(&dockerfile, &request.plan, &resolver)
+    let plan = frontend::plan(&dockerfile, &request.plan, &resolver(request, tools))
         .map_err(|error| plan_failure(error, source))?;
+    let devices = request.devices.of_plan(&plan, source)?;
 
     let named = |(id, vertex): (VertexId, &solver::Vertex)| {
         let shown = !matches!(vertex.op, Op::Scratch | Op::Merge | Op::Context(_));
@@ -111,7 +101,6 @@ pub fn build(project: &Project, request: &Request, tools: &Tools<'_>) -> Result<
             .note("note: RUN steps share the host's network (--network=none isolates them)");
     }
 
-    let devices = request.devices.of_plan(&plan, source)?;
     let ready = Ready::new(project, request, tools, &plan, devices)?;
     let steps = plan.graph.iter().map(|(_, vertex)| vertex);
     let records = Records::new(tools.store, project.identity())
@@ -158,24 +147,25 @@ pub fn build(project: &Project, request: &Request, tools: &Tools<'_>) -> Result<
     })
 }
 
-fn new_executor(
-    request: &Request,
-    tools: &Tools<'_>,
-    contexts: HashMap<String, Arc<Context>>,
-    trees: HashMap<String, Snapshot>,
-    devices: HashMap<VertexId, Edits>,
-) -> Executor {
-    Executor::new(ExecutorOptions {
-        devices,
-        store: tools.store.clone(),
-        contexts,
-        trees,
+/// What an executor works with that a request describes, before there is a plan.
+fn executor_options(request: &Request, tools: &Tools<'_>) -> ExecutorOptions {
+    ExecutorOptions {
         secrets: request.secrets.clone(),
         ssh_agents: request.ssh_agents.clone(),
         host_certs: tools.host_certs.clone(),
         resources: tools.resources.clone(),
         registries: Some(tools.images.registries()),
-    })
+        ..ExecutorOptions::new(tools.store.clone())
+    }
+}
+
+/// What a plan asks of images and sources while it is made.
+fn resolver<'a>(request: &Request, tools: &Tools<'a>) -> Dated<'a> {
+    Dated {
+        images: tools.images,
+        sources: Executor::new(executor_options(request, tools)),
+        cancel: tools.cancel,
+    }
 }
 
 /// Fetches sources before there is a plan: with a build's secrets and agents, without contexts.
@@ -185,15 +175,9 @@ pub fn fetching(
     ssh_agents: HashMap<String, PathBuf>,
 ) -> Executor {
     Executor::new(ExecutorOptions {
-        devices: HashMap::new(),
-        store: store.clone(),
-        contexts: HashMap::new(),
-        trees: HashMap::new(),
         secrets,
         ssh_agents,
-        host_certs: None,
-        resources: Resources::default(),
-        registries: None,
+        ..ExecutorOptions::new(store.clone())
     })
 }
 
@@ -244,7 +228,12 @@ impl Ready {
             trees.insert(name.to_owned(), snapshot);
         }
         Ok(Self {
-            executor: new_executor(request, tools, contexts.clone(), trees, devices),
+            executor: Executor::new(ExecutorOptions {
+                contexts: contexts.clone(),
+                trees,
+                devices,
+                ..executor_options(request, tools)
+            }),
             contexts,
             _keeper: keeper,
         })

@@ -1,10 +1,7 @@
 //! The files of an image, for those who need them: fetched and unpacked if they are not there.
 
-use std::collections::HashMap;
-
 use cache::records::Records;
 use cache::{Snapshot, StoreError};
-use executor::container::spec::Resources;
 use executor::ops::{Executor, ExecutorOptions};
 use frontend::plan::ResolvedImage;
 use solver::op::ImageOp;
@@ -84,15 +81,8 @@ pub fn snapshot(
         progress.expect([(vertex, Kind::Task, format!("[image] {name}"))]);
     }
     let executor = Executor::new(ExecutorOptions {
-        devices: HashMap::new(),
-        store: images.store.clone(),
-        contexts: HashMap::new(),
-        trees: HashMap::new(),
-        secrets: HashMap::new(),
-        ssh_agents: HashMap::new(),
         registries: Some(images.registries()),
-        host_certs: None,
-        resources: Resources::default(),
+        ..ExecutorOptions::new(images.store.clone())
     });
     let records = Records::new(&images.store, "images");
     let solution = solve(

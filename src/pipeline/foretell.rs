@@ -14,7 +14,7 @@ use solver::op::ImageOrigin;
 use solver::schedule::{Options, Prospect, forecast};
 use solver::{Op, VertexId};
 
-use super::{Ready, Tools, new_executor, parse, plan_failure, roots, solve_failure};
+use super::{Ready, Tools, parse, plan_failure, resolver, roots, solve_failure};
 use crate::images::Dated;
 use crate::project::Project;
 use crate::report::{Class, Failure};
@@ -43,17 +43,7 @@ pub fn foretell(
         Err(failure) => (None, Some(failure)),
     };
     let images = StandIns {
-        images: tools.map(|tools| Dated {
-            images: tools.images,
-            sources: new_executor(
-                request,
-                tools,
-                HashMap::new(),
-                HashMap::new(),
-                HashMap::new(),
-            ),
-            cancel: tools.cancel,
-        }),
+        images: tools.map(|tools| resolver(request, tools)),
         unreached: Mutex::default(),
     };
     let plan = frontend::plan(&dockerfile, &request.plan, &images)

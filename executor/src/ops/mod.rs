@@ -65,6 +65,23 @@ pub struct ExecutorOptions {
     pub devices: HashMap<VertexId, Edits>,
 }
 
+impl ExecutorOptions {
+    /// A store, and nothing that is said of a build.
+    pub fn new(store: Store) -> Self {
+        Self {
+            store,
+            contexts: HashMap::new(),
+            trees: HashMap::new(),
+            secrets: HashMap::new(),
+            ssh_agents: HashMap::new(),
+            registries: None,
+            host_certs: None,
+            resources: Resources::default(),
+            devices: HashMap::new(),
+        }
+    }
+}
+
 /// Where a secret's bytes are.
 #[derive(Clone)]
 pub enum SecretSource {

@@ -1,7 +1,6 @@
 //! A store, a context and an executor for one test, and trees as short texts.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::io::Read;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -10,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use cache::context::NoFilter;
 use cache::{Context, ContextOptions, Entry, Kind, Snapshot, Store, StoreOptions};
-use executor::ops::{Executor, ExecutorOptions, OpError, SecretSource};
+use executor::ops::{Executor, ExecutorOptions, OpError};
 use solver::op::{ContextOp, CopyOp, CopySource, ExecOp, MakeDirOp, Op, Unpack};
 use solver::selector::Purpose;
 use solver::traits::Selection;
@@ -80,17 +79,7 @@ impl World {
     }
 
     fn new_executor(&self) -> Executor {
-        let mut options = ExecutorOptions {
-            devices: HashMap::new(),
-            store: self.store.clone(),
-            contexts: HashMap::new(),
-            trees: HashMap::new(),
-            secrets: HashMap::<String, SecretSource>::new(),
-            ssh_agents: HashMap::new(),
-            registries: None,
-            host_certs: None,
-            resources: executor::container::spec::Resources::default(),
-        };
+        let mut options = ExecutorOptions::new(self.store.clone());
         let context = Context::open(
             &self.store,
             ContextOptions {
