@@ -73,11 +73,7 @@ impl Request {
             directories: args.cdi_spec_dirs.clone(),
         };
         for given in &args.allow {
-            // of a device more than a name can be said, behind a comma
-            let whole = given.starts_with("device=");
-            for entitlement in given.split(|c| c == ',' && !whole) {
-                allow(entitlement, &mut plan, &mut devices)?;
-            }
+            allow(given, &mut plan, &mut devices)?;
         }
         Ok(Self {
             plan,
@@ -90,27 +86,29 @@ impl Request {
     }
 }
 
-/// One entitlement of `--allow`.
-fn allow(entitlement: &str, plan: &mut PlanRequest, devices: &mut Devices) -> Result<(), Failure> {
-    match entitlement.strip_prefix("device") {
-        Some(rest) if rest.is_empty() || rest.starts_with('=') => {
-            { devices.allowed.add(rest) }.map_err(|error| Failure::from_error(Class::Yours, &error))
+/// Reads an `--allow`: entitlements with commas between them, of which that of a device by its name
+/// takes all that follows.
+fn allow(text: &str, plan: &mut PlanRequest, devices: &mut Devices) -> Result<(), Failure> {
+    let (first, rest) = match text.split_once(',') {
+        Some((first, rest)) if !first.starts_with("device=") => (first, Some(rest)),
+        _ => (text, None),
+    };
+    let possible = "network.host, security.insecure and device[=NAME[,alias=ALIAS]] can be allowed";
+    match first.strip_prefix("device") {
+        Some(named) if named.is_empty() || named.starts_with('=') => {
+            let added = devices.allowed.add(named);
+            added.map_err(|error| Failure::from_error(Class::Yours, &error).help(possible))?;
         }
-        _ => match entitlement {
-            "network.host" => {
-                plan.allow_host_network = true;
-                Ok(())
+        _ => match first {
+            "network.host" => plan.allow_host_network = true,
+            "security.insecure" => plan.allow_insecure = true,
+            other => {
+                let title = format!("--allow {other} is not done");
+                return Err(Failure::new(Class::Yours, title).help(possible));
             }
-            "security.insecure" => {
-                plan.allow_insecure = true;
-                Ok(())
-            }
-            other => Err(
-                Failure::new(Class::Yours, format!("--allow {other} is not done"))
-                    .help("network.host, security.insecure and device[=NAME] can be allowed"),
-            ),
         },
     }
+    rest.map_or(Ok(()), |rest| allow(rest, plan, devices))
 }
 
 /// What the frontend needs for a check that no build's arguments come with: every entitlement is
@@ -290,4 +288,58 @@ fn ssh_agents(args: &PlanArgs) -> Result<HashMap<String, PathBuf>, Failure> {
         agents.insert(agent.id.clone(), socket);
     }
     Ok(agents)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entitlements_are_read() {
+        let read = |text: &str| {
+            let (mut plan, mut devices) = (PlanRequest::default(), Devices::default());
+            allow(text, &mut plan, &mut devices)?;
+            let both = (plan.allow_host_network, plan.allow_insecure);
+            Ok::<_, Failure>((both, devices.allowed))
+        };
+        let devices = |texts: &[&str]| {
+            let mut allowed = Allowed::default();
+            for text in texts {
+                allowed.add(text).unwrap();
+            }
+            allowed
+        };
+        let none = Allowed::default;
+        for (text, wanted) in [
+            ("network.host", ((true, false), none())),
+            ("security.insecure,network.host", ((true, true), none())),
+            ("device,network.host", ((true, false), devices(&[""]))),
+            (
+                "device=v/c=x,alias=y",
+                ((false, false), devices(&["=v/c=x,alias=y"])),
+            ),
+            (
+                "network.host,device=v/c=x,alias=y",
+                ((true, false), devices(&["=v/c=x,alias=y"])),
+            ),
+        ] {
+            assert_eq!(read(text).unwrap(), wanted, "{text}");
+        }
+        for wrong in [
+            "",
+            "devices",
+            "network.host,",
+            "device=,x",
+            "device=v/c=x,network.host",
+        ] {
+            let failure = read(wrong).unwrap_err();
+            assert!(
+                failure
+                    .help
+                    .iter()
+                    .any(|help| help.contains("device[=NAME")),
+                "{wrong}"
+            );
+        }
+    }
 }
