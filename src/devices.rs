@@ -36,7 +36,7 @@ impl Devices {
         let mut registry = None;
         let mut edits = HashMap::new();
         for (id, vertex, op) in asking {
-            let registry = registry.get_or_insert_with(|| self.registry());
+            let registry = registry.get_or_insert_with(|| Registry::read(&self.directories()));
             let requests = op.devices.iter().map(|device| Request {
                 name: &device.name,
                 required: device.required,
@@ -55,11 +55,11 @@ impl Devices {
         Ok(edits)
     }
 
-    fn registry(&self) -> Registry {
+    fn directories(&self) -> Vec<PathBuf> {
         if self.directories.is_empty() {
-            Registry::read(&DIRECTORIES.map(PathBuf::from))
+            DIRECTORIES.map(PathBuf::from).to_vec()
         } else {
-            Registry::read(&self.directories)
+            self.directories.clone()
         }
     }
 
@@ -70,13 +70,12 @@ impl Devices {
                 failure.help(format!("allow it with --allow device={}", names[0]))
             }
             CdiError::NotRegistered { .. } => {
-                let shown: Vec<String> = if self.directories.is_empty() {
-                    DIRECTORIES.map(str::to_owned).to_vec()
-                } else {
-                    let shown = self.directories.iter().map(|dir| dir.display().to_string());
-                    shown.collect()
-                };
-                let shown = shown.join(" and ");
+                let directories = self.directories();
+                let shown = directories.iter().map(|dir| match std::fs::read_dir(dir) {
+                    Ok(_) => dir.display().to_string(),
+                    Err(error) => format!("{} ({error})", dir.display()),
+                });
+                let shown = shown.collect::<Vec<_>>().join(" and ");
                 failure.help(format!("devices are registered in {shown}"))
             }
             _ => failure,
