@@ -38,9 +38,15 @@ struct When {
 pub fn chosen(directories: &[PathBuf], document: &Document) -> Result<Hooks, Failure> {
     let mut files = BTreeMap::new();
     for directory in directories {
-        let entries = std::fs::read_dir(directory).map_err(|error| failed(directory, &error))?;
-        for entry in entries {
-            let path = entry.map_err(|error| failed(directory, &error))?.path();
+        let unread = |error: std::io::Error| {
+            Failure::new(
+                ENGINE,
+                format!("--hooks-dir {}: {error}", directory.display()),
+            )
+            .help("it takes a directory of files *.json, which `man 5 oci-hooks` describes")
+        };
+        for entry in std::fs::read_dir(directory).map_err(unread)? {
+            let path = entry.map_err(unread)?.path();
             if path
                 .extension()
                 .is_some_and(|extension| extension == "json")
@@ -199,6 +205,11 @@ mod tests {
             let failure = chosen(&places, &document()).unwrap_err();
             assert!(failure.title.contains(said), "{}", failure.title);
         }
-        assert!(chosen(&["/no/such/place".into()], &document()).is_err());
+        let failure = chosen(&["/no/such/place".into()], &document()).unwrap_err();
+        assert!(
+            failure
+                .title
+                .contains("--hooks-dir /no/such/place: No such file")
+        );
     }
 }

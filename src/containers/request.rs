@@ -56,12 +56,12 @@ pub fn understand(flags: &Flags, detach: bool) -> Result<Request, Failure> {
     let (mut host_config, log) = host_config(flags)?;
     let runtime_program = runtime::program(flags.whole.runtime.as_deref())?;
     if runtime_program.is_some() && !host_config.pid_mode.is_empty() {
-        // nobody would end its processes with the monitor
-        return Err(wrong("--pid is not done with another --runtime"));
+        return Err(wrong("--pid is not done with another --runtime")
+            .help("nobody would end its processes with it: leave one of the two out"));
     }
     if runtime_program.is_some() && host_config.init == Some(true) {
-        // the small init is a part of this program's own start
-        return Err(wrong("--init is not done with another --runtime"));
+        return Err(wrong("--init is not done with another --runtime")
+            .help("the small init is a part of rbuild's own start: leave one of the two out"));
     }
     let mut mounts = Vec::new();
     for (at, text) in flags.files.volumes.iter().enumerate() {

@@ -4,8 +4,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::ENGINE;
-use crate::report::Failure;
+use crate::report::{Class, Failure};
 
 /// What docker calls its default.
 pub const DEFAULT: &str = "runc";
@@ -39,7 +38,7 @@ fn find(name: &str, path: &[PathBuf]) -> Result<Option<PathBuf>, Failure> {
         Some(program) => Ok(Some(program)),
         None if name == DEFAULT => Ok(None),
         None => Err(
-            Failure::new(ENGINE, format!("Unknown runtime specified {name}"))
+            Failure::new(Class::Refused, format!("Unknown runtime specified {name}"))
                 .help("--runtime takes the path of an OCI runtime or its name in PATH"),
         ),
     }
