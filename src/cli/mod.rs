@@ -38,7 +38,7 @@ Examples:
 
 /// Builds container images from Dockerfiles and runs them: one binary, no daemon.
 #[derive(Debug, Parser)]
-#[command(name = "rbuild", version, after_help = EXAMPLES, disable_help_subcommand = true, disable_version_flag = true, arg_required_else_help = true)]
+#[command(name = "rbuild", version, after_help = EXAMPLES, disable_help_subcommand = true, disable_version_flag = true, arg_required_else_help = true, args_override_self = true)]
 pub struct Cli {
     /// Print version
     #[arg(short = 'V', short_alias = 'v', long, action = clap::ArgAction::Version)]

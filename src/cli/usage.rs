@@ -9,9 +9,10 @@ use clap::{ArgAction, Command, CommandFactory, FromArgMatches};
 use super::Cli;
 
 /// Commands that are not docker's: wrong arguments are 2 there, as wrong Dockerfiles are.
-const OWN: [&str; 8] = [
+const OWN: [&str; 9] = [
     "build",
     "check",
+    "graph",
     "why",
     "du",
     "prune",
@@ -36,14 +37,11 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Cli, u8> {
         Ok(cli) => return Ok(cli),
         Err(error) => error.format(&mut all),
     };
-    // `--rm=false`, `--name -x` and `--name a --name b`: people write it, and clap's flags know no values,
-    // take nothing for one that looks like another flag, and are given once.
+    // `--rm=false` and `--name -x`: people write it, and clap's flags know no values, nor take what looks
+    // like another flag for one.
     let is_other_way = matches!(
         error.kind(),
-        ErrorKind::TooManyValues
-            | ErrorKind::UnknownArgument
-            | ErrorKind::InvalidValue
-            | ErrorKind::ArgumentConflict
+        ErrorKind::TooManyValues | ErrorKind::UnknownArgument | ErrorKind::InvalidValue
     );
     let error = if is_other_way {
         let lenient = with_values(Cli::command()).try_get_matches_from(&arguments);
@@ -164,11 +162,9 @@ fn counted(arguments: &[OsString]) -> Option<String> {
     Some(format!("\"{path}\" {said}."))
 }
 
-/// Lets every flag without a value take `=true` and `=false`, every other take any word, and the last
-/// of several stand.
+/// Lets every flag without a value take `=true` and `=false`, and every other take any word.
 fn with_values(command: Command) -> Command {
     command
-        .args_override_self(true)
         .mut_args(|argument| {
             if matches!(argument.get_action(), ArgAction::SetTrue) {
                 argument
@@ -255,6 +251,9 @@ mod tests {
             ("rbuild container ls --bogus", 125),
             ("rbuild images -f nonsense", 125),
             ("rbuild build --bogus .", 2),
+            ("rbuild graph --bogus", 2),
+            ("rbuild graph --no-cache --no-cache .", 0),
+            ("rbuild build -f a -f b .", 0),
             ("rbuild --root /x stop -t x box", 125),
             ("rbuild stop -t -1 box", 0),
         ] {
