@@ -6,7 +6,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::place::{BASE, Cleared, Place, doctor};
+use crate::place::{BASE, Cleared, Place, other_runtimes};
 
 /// Names that the host's programs have.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -25,34 +25,13 @@ fn hook(place: &Place, stage: &str, script: &str, more: &Value) {
     fs::write(directory.join(format!("{stage}.json")), file.to_string()).unwrap();
 }
 
-/// A place, and the runtimes that work there.
-fn place() -> Option<(Cleared, Vec<&'static str>)> {
-    let place = Cleared(Place::with_base()?);
-    let mut runtimes = vec!["rbuild"];
-    if doctor(&place)["tier"] == "root" {
-        let works = |name: &&str| {
-            let flags = [
-                "run",
-                "--rm",
-                "--network",
-                "none",
-                "--runtime",
-                name,
-                BASE,
-                "true",
-            ];
-            place.rbuild(&flags).code == 0
-        };
-        runtimes.extend(["crun", "/usr/sbin/runc"].into_iter().filter(works));
-    }
-    Some((place, runtimes))
-}
-
 #[test]
 fn hooks_are_called_at_their_stages_and_told_of_the_container() {
-    let Some((place, runtimes)) = place() else {
+    let Some(place) = Place::with_base() else {
         return;
     };
+    let place = Cleared(place);
+    let runtimes = [vec!["rbuild"], other_runtimes(&place)].concat();
     let seen = place.path("seen");
     let shown = seen.display();
     for runtime in runtimes {
@@ -146,9 +125,10 @@ fn hooks_are_called_at_their_stages_and_told_of_the_container() {
 
 #[test]
 fn a_hook_that_fails_keeps_the_container_from_running() {
-    let Some((place, _)) = place() else {
+    let Some(place) = Place::with_base() else {
         return;
     };
+    let place = Cleared(place);
     let seen = place.path("seen");
     fs::create_dir_all(&seen).unwrap();
     let (shown, hooks) = (seen.display(), place.path("hooks"));

@@ -294,6 +294,30 @@ pub fn has_networks(place: &Place) -> bool {
     good
 }
 
+/// Other OCI runtimes that start containers here, which only root can have; says loudly what is missing.
+pub fn other_runtimes(place: &Place) -> Vec<&'static str> {
+    if doctor(place)["tier"] != "root" {
+        eprintln!("SKIPPED: only root can have another runtime");
+        return Vec::new();
+    }
+    let works = |name: &&str| {
+        let runtime = ["run", "--rm", "--network", "none", "--runtime", name];
+        let tried = place.rbuild(&[&runtime[..], &[BASE, "true"]].concat());
+        let missing = tried.err.contains("Unknown runtime") || tried.err.contains("hybrid mode");
+        if missing {
+            eprintln!("SKIPPED: no other runtime: {}", tried.err);
+        } else {
+            tried.ok();
+        }
+        !missing
+    };
+    let mut found = vec!["crun"];
+    found.retain(works);
+    // its name alone would be rbuild where there is none
+    found.extend(["/usr/sbin/runc", "/usr/bin/runc"].into_iter().find(works));
+    found
+}
+
 /// The program under test.
 pub fn binary() -> PathBuf {
     std::env::var_os("RBUILD_TEST_BINARY").map_or_else(

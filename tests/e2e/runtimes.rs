@@ -1,39 +1,13 @@
 //! Containers that another OCI runtime starts, through the binary: they look as rbuild's own do. Says
 //! nothing of what a runtime does inside.
 
-use crate::place::{BASE, Cleared, Place, doctor, has_networks};
+use crate::place::{BASE, Cleared, Place, has_networks, other_runtimes};
 
-/// A place of root's and the other runtimes that work here; what is missing is said loudly.
+/// A place and the other runtimes that work there.
 fn place() -> Option<(Cleared, Vec<&'static str>)> {
     let place = Cleared(Place::with_base()?);
-    if doctor(&place)["tier"] != "root" {
-        eprintln!("SKIPPED: only root can have another runtime");
-        return None;
-    }
-    let works = |name: &&str| {
-        let tried = place.rbuild(&[
-            "run",
-            "--rm",
-            "--network",
-            "none",
-            "--runtime",
-            name,
-            BASE,
-            "true",
-        ]);
-        let missing = tried.err.contains("Unknown runtime") || tried.err.contains("hybrid mode");
-        if missing {
-            eprintln!("SKIPPED: no other runtime: {}", tried.err);
-        } else {
-            tried.ok();
-        }
-        !missing
-    };
-    let mut found = vec!["crun"];
-    found.retain(works);
-    // its name alone would be rbuild where there is none
-    found.extend(["/usr/sbin/runc", "/usr/bin/runc"].into_iter().find(works));
-    Some((place, found))
+    let runtimes = other_runtimes(&place);
+    (!runtimes.is_empty()).then_some((place, runtimes))
 }
 
 #[test]
@@ -150,6 +124,9 @@ fn a_runtime_that_is_not_there_is_refused() {
         place
             .rbuild(&["run", "--rm", "--runtime", name, BASE, "true"])
             .fails(125, "Unknown runtime specified");
+        place
+            .rbuild(&["create", "--runtime", name, BASE, "true"])
+            .fails(1, "Unknown runtime specified");
     }
     for (flag, said) in [
         ("--pid=host", "--pid is not done"),

@@ -337,7 +337,10 @@ fn why_counts_as_the_builds_own_summary_does() {
     };
     let header = |build: &Said| {
         let (counts, _) = { build.err.lines() }
-            .find_map(|line| line.split_once(" in ").filter(|(all, _)| all.contains(" ran")))
+            .find_map(|line| {
+                line.split_once(" in ")
+                    .filter(|(all, _)| all.contains(" ran"))
+            })
             .unwrap_or_else(|| panic!("no summary in {}", build.err));
         let why = place.rbuild(&["why"]).ok().out;
         let (first, rest) = why.split_once('\n').unwrap();
@@ -353,7 +356,10 @@ fn why_counts_as_the_builds_own_summary_does() {
     let failed = place.build(&format!("{text}RUN false\n"), &[]);
     let (counts, rest) = header(&failed);
     assert_eq!(counts, "2 cached, 0 ran, 1 failed");
-    assert!(rest.contains("RUN false") && !rest.contains("FROM"), "{rest}");
+    assert!(
+        rest.contains("RUN false") && !rest.contains("FROM"),
+        "{rest}"
+    );
     let refused = "FROM base:1\nRUN --device=nobody.com/class=x,required true\n";
     place.build(refused, &[]).fails(2, "is not registered");
     let why = place.rbuild(&["why"]).ok().out;
