@@ -12,7 +12,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::document::Document;
-use super::find;
+use super::{changes, find};
 use crate::report::Failure;
 
 /// The file's name.
@@ -114,8 +114,7 @@ fn of_image(
     view: &mut Option<View>,
 ) -> Option<File> {
     if view.is_none() {
-        let layers: Result<_, _> = row.stack.iter().map(|id| store.layer(id)).collect();
-        *view = Some(View::new(layers.ok()?));
+        *view = changes::below(store, row).ok();
     }
     view.as_ref()?.open(path.as_bytes()).ok().flatten()
 }

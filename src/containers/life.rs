@@ -1,6 +1,5 @@
-//! A document to what its monitor needs: the container as the runtime has it. Reads the other
-//! containers that are joined, and writes nothing but the container's own hosts, hostname and
-//! resolv.conf.
+//! A document to what its monitor needs: the container as the runtime has it. Writes nothing but the
+//! container's own hosts, hostname, resolv.conf and config.json.
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
@@ -8,16 +7,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cache::{Store, StoredContainer};
-use executor::container::spec::{
-    Device, Mount, MountSource, Namespace, Namespaces, Network, Process, Propagation, Resources,
-    RootFs, Upper,
-};
+use executor::container::spec::{Device, Namespace, Namespaces, Network, Process, Resources};
 use executor::container::{ContainerSpec, obstacle};
 use executor::monitor::{Health, Kind, Life, LogOptions};
 use executor::network::Plan;
 
-use super::document::{Document, MountKind, MountPoint};
-use super::{bundle, env, find, limits, mounts, network, restart, rights, signal};
+use super::document::Document;
+use super::joined::{self, Joined};
+use super::{bundle, env, find, limits, network, restart, rights, rootfs, signal, ulimits};
 use crate::networks::plan::Given;
 use crate::report::{Class, Failure};
 
@@ -50,8 +47,8 @@ pub fn prepare(
     network: network::Wanted,
 ) -> Result<Prepared, Failure> {
     let mut joined = Joined::default();
-    let namespaces = namespaces(store, document, &mut joined)?;
-    let folder = relative(store, row);
+    let namespaces = joined::namespaces(store, document, &mut joined)?;
+    let folder = rootfs::relative(store, row);
     network::write_files(&find::folder(store, row), document, &network)?;
     let own_network = match &network.plan {
         Plan::Host => Network::Host,
@@ -116,29 +113,19 @@ pub fn prepare(
 /// is described when it is started, since those are not there before.
 pub fn describe(store: &Store, row: &StoredContainer, document: &Document) -> Result<(), Failure> {
     let host = &document.host_config;
-    let of = |mode: &str| match mode {
-        "host" => Namespace::Host,
-        _ => Namespace::Own,
-    };
     let modes = [
         &host.pid_mode,
         &host.ipc_mode,
         &host.uts_mode,
         &host.cgroupns_mode,
+        &host.network_mode,
     ];
-    let mut all = modes.into_iter().chain([&host.network_mode]);
-    if all.any(|mode| mode.starts_with("container:")) {
+    if modes.iter().any(|mode| mode.starts_with("container:")) {
         return Ok(());
     }
-    let [pid, ipc, uts, cgroup] = modes.map(|mode| of(mode));
-    let namespaces = Namespaces {
-        pid,
-        ipc,
-        uts,
-        cgroup,
-    };
-    let network = match of(&host.network_mode) {
-        Namespace::Host => Network::Host,
+    let namespaces = joined::namespaces(store, document, &mut Joined::default())?;
+    let network = match host.network_mode.as_str() {
+        "host" => Network::Host,
         _ => Network::None,
     };
     let resources = limits::resources(host);
@@ -154,9 +141,9 @@ fn spec(
     (namespaces, network, resources): (Namespaces, Network, Resources),
 ) -> Result<(ContainerSpec, Vec<PathBuf>), Failure> {
     let (host, config) = (&document.host_config, &document.config);
-    let (mounts, host_sources) = self::mounts(store, row, document)?;
+    let (mounts, host_sources) = rootfs::mounts(store, row, document)?;
     let spec = ContainerSpec {
-        root: root(store, row, document)?,
+        root: rootfs::root(store, row, document)?,
         mounts,
         process: Process {
             args: document.command(),
@@ -165,7 +152,12 @@ fn spec(
             user: config.user.clone(),
             terminal: config.tty,
             groups: host.group_add.clone().unwrap_or_default(),
-            ulimits: host.ulimits.iter().flatten().map(limits::written).collect(),
+            ulimits: host
+                .ulimits
+                .iter()
+                .flatten()
+                .map(ulimits::written)
+                .collect(),
             no_new_privileges: rights::no_new_privileges(host)?,
             init: host.init.unwrap_or_default(),
         },
@@ -231,224 +223,11 @@ pub fn resources(host: &super::document::HostConfig) -> Resources {
     }
 }
 
-/// The container's folder, relative to the store's root.
-fn relative(store: &Store, row: &StoredContainer) -> PathBuf {
-    let folder = find::folder(store, row);
-    let relative = folder.strip_prefix(store.root()).map(Path::to_owned);
-    relative.unwrap_or(folder)
-}
-
-/// The container's root: its layers, and what it changes.
-pub fn root(store: &Store, row: &StoredContainer, document: &Document) -> Result<RootFs, Failure> {
-    let folder = relative(store, row);
-    let lower = store
-        .layer_dirs(&row.stack)
-        .map_err(|error| Failure::from_error(Class::System, &error))?;
-    Ok(RootFs {
-        lower,
-        upper: Some(Upper {
-            fs: folder.join("fs"),
-            work: folder.join("work"),
-        }),
-        volatile: false,
-        readonly: document.host_config.readonly_rootfs,
-    })
-}
-
 /// What the monitor does at the end of `--rm`: this program with these arguments.
 fn removal(store: &Store, row: &StoredContainer) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = vec!["--root".into(), store.root().into()];
     arguments.extend(["rm", "--force", "--volumes", &row.id].map(OsString::from));
     arguments
-}
-
-/// The mounts in the order in which they are made, and the paths of the host among them.
-pub fn mounts(
-    store: &Store,
-    row: &StoredContainer,
-    document: &Document,
-) -> Result<(Vec<Mount>, Vec<PathBuf>), Failure> {
-    let mut mounts = Vec::new();
-    let mut sources = Vec::new();
-    for point in &document.mounts {
-        let source = source(store, point)?;
-        if let MountSource::Host(path) = &source {
-            sources.push(path.clone());
-        }
-        let memory = point.memory.unwrap_or_default();
-        let is_memory = point.kind == MountKind::Tmpfs;
-        mounts.push(Mount {
-            target: point.destination.clone(),
-            source,
-            readonly: !point.rw,
-            nosuid: is_memory && !memory.suid,
-            noexec: is_memory && !memory.exec,
-            propagation: match point.propagation.trim_start_matches('r') {
-                "shared" => Propagation::Shared,
-                "slave" => Propagation::Slave,
-                _ => Propagation::Private,
-            },
-        });
-    }
-    for (target, options) in &document.host_config.tmpfs {
-        let (memory, readonly) = mounts::memory(options)?;
-        mounts.push(Mount {
-            target: target.clone(),
-            source: MountSource::Tmpfs {
-                size: memory.size,
-                mode: mode_over(store, row, target, memory.mode)?,
-                uid: memory.uid,
-                gid: memory.gid,
-            },
-            readonly,
-            nosuid: !memory.suid,
-            noexec: !memory.exec,
-            propagation: Propagation::Private,
-        });
-    }
-    let of = match document.host_config.network_mode.strip_prefix("container:") {
-        // Who shares a network shares what says so.
-        Some(other) => find::row(store, other)?,
-        None => row.clone(),
-    };
-    for name in network::FILES {
-        let target = format!("/etc/{name}");
-        if mounts.iter().all(|mount| mount.target != target) {
-            mounts.push(Mount {
-                target,
-                source: MountSource::Store(relative(store, &of).join(name)),
-                readonly: document.host_config.readonly_rootfs,
-                nosuid: false,
-                noexec: false,
-                propagation: Propagation::Private,
-            });
-        }
-    }
-    // What is mounted inside another mount comes after it.
-    mounts.sort_by_key(|mount| mount.target.matches('/').count());
-    Ok((mounts, sources))
-}
-
-fn source(store: &Store, point: &MountPoint) -> Result<MountSource, Failure> {
-    Ok(match point.kind {
-        MountKind::Bind => MountSource::Host(PathBuf::from(&point.source)),
-        MountKind::Tmpfs => {
-            let memory = point.memory.unwrap_or_default();
-            MountSource::Tmpfs {
-                size: memory.size,
-                mode: memory.mode,
-                uid: memory.uid,
-                gid: memory.gid,
-            }
-        }
-        MountKind::Volume => {
-            let volume = store
-                .volume(&point.name)
-                .map_err(|error| find::volume_failure(&error))?;
-            let files = store.volume_files(&volume.name);
-            let relative = files.strip_prefix(store.root()).map(Path::to_owned);
-            MountSource::Store(relative.unwrap_or(files))
-        }
-    })
-}
-
-/// A directory that the image has keeps its mode under a `--tmpfs`, whatever is said: as Docker's
-/// runtime does it.
-fn mode_over(
-    store: &Store,
-    row: &StoredContainer,
-    target: &str,
-    mode: Option<u32>,
-) -> Result<Option<u32>, Failure> {
-    if mode.is_none() {
-        return Ok(None);
-    }
-    let layers = row
-        .stack
-        .iter()
-        .map(|id| store.layer(id))
-        .collect::<Result<_, _>>()
-        .map_err(|error| crate::home::store_failure(&error))?;
-    let found = cache::View::new(layers)
-        .resolve(target.trim_start_matches('/').as_bytes(), true)
-        .map_err(|error| Failure::from_error(Class::System, &error))?;
-    Ok(match found {
-        cache::Resolved::Entry(_) => None,
-        cache::Resolved::Missing(_) => mode,
-    })
-}
-
-fn namespaces(
-    store: &Store,
-    document: &Document,
-    joined: &mut Joined,
-) -> Result<Namespaces, Failure> {
-    let host = &document.host_config;
-    let mut of = |mode: &str, kind: Kind| {
-        if mode == "host" {
-            return Ok(Namespace::Host);
-        }
-        match mode.strip_prefix("container:") {
-            None => Ok(Namespace::Own),
-            Some(id) => {
-                joined.push(store, id, kind)?;
-                Ok::<_, Failure>(Namespace::Given(joined.fds.len() - 1))
-            }
-        }
-    };
-    Ok(Namespaces {
-        pid: of(&host.pid_mode, Kind::Pid)?,
-        ipc: of(&host.ipc_mode, Kind::Ipc)?,
-        uts: of(&host.uts_mode, Kind::Uts)?,
-        cgroup: of(&host.cgroupns_mode, Kind::Cgroup)?,
-    })
-}
-
-/// Namespaces of other containers, and where they are found while those run.
-#[derive(Default)]
-struct Joined {
-    fds: Vec<OwnedFd>,
-    paths: Vec<PathBuf>,
-}
-
-impl Joined {
-    fn push(&mut self, store: &Store, id: &str, kind: Kind) -> Result<(), Failure> {
-        self.fds.push(namespace(store, id, kind)?);
-        let pid = find::status(store, &find::row(store, id)?)?.pid;
-        let name = match kind {
-            Kind::Network => "net",
-            Kind::Pid => "pid",
-            Kind::Ipc => "ipc",
-            Kind::Uts => "uts",
-            Kind::Cgroup => "cgroup",
-            Kind::Mount => "mnt",
-        };
-        self.paths.push(format!("/proc/{pid}/ns/{name}").into());
-        Ok(())
-    }
-}
-
-/// A namespace of a container that runs.
-fn namespace(store: &Store, id: &str, kind: Kind) -> Result<OwnedFd, Failure> {
-    let row = find::row(store, id)?;
-    let mut control = find::control(store, &row)?.ok_or_else(|| {
-        Failure::new(
-            Class::Refused,
-            format!(
-                "cannot join {} of a non running container: {}",
-                match kind {
-                    Kind::Network => "network",
-                    Kind::Pid => "PID",
-                    Kind::Ipc => "IPC",
-                    _ => "namespaces",
-                },
-                row.name
-            ),
-        )
-    })?;
-    control
-        .namespace(kind)
-        .map_err(|error| find::monitor_failure(&error))
 }
 
 fn directory(text: &str) -> String {

@@ -1,34 +1,15 @@
-//! Limits, as Docker's documents have them and as the runtime does.
+//! Limits of control groups, as Docker's documents have them and as the runtime does.
 
 use executor::container::spec::{Most, Resources};
 
-use super::ENGINE;
-use super::document::{HostConfig, Ulimit};
+use super::cpuset;
+use super::document::HostConfig;
 use crate::cli::container::LimitFlags;
 use crate::cli::value;
 use crate::report::{Class, Failure};
 
 /// The least memory that a container may be limited to.
 const LEAST_MEMORY: u64 = 6 << 20;
-/// Names of limits of processes; see getrlimit(2).
-const ULIMITS: [&str; 15] = [
-    "core",
-    "cpu",
-    "data",
-    "fsize",
-    "locks",
-    "memlock",
-    "msgqueue",
-    "nice",
-    "nofile",
-    "nproc",
-    "rss",
-    "rtprio",
-    "rttime",
-    "sigpending",
-    "stack",
-];
-
 /// Puts limits into the document of a new container: those that were given. The messages are Docker's.
 pub fn apply(flags: &LimitFlags, host: &mut HostConfig) -> Result<(), Failure> {
     check(flags)?;
@@ -46,8 +27,8 @@ pub fn apply(flags: &LimitFlags, host: &mut HostConfig) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Changes the limits of a container that has been made, to what `check` has seen. What was set in one way is not changed in
-/// another.
+/// Changes the limits of a container that has been made, to what [`check`] has seen. What was set in
+/// one way is not changed in another.
 pub fn change(flags: &LimitFlags, host: &mut HostConfig) -> Result<(), Failure> {
     let given = |number: Option<u64>| number.is_some_and(|number| number > 0);
     let quota = flags.cpu_quota.is_some_and(|quota| quota > 0);
@@ -68,7 +49,8 @@ pub fn change(flags: &LimitFlags, host: &mut HostConfig) -> Result<(), Failure> 
     if quota && host.nano_cpus > 0 {
         return conflict("CPU Quota", "NanoCPUs");
     }
-    let memory = flags.memory.and_then(|memory| i64::try_from(memory).ok());
+    let memory = flags.memory.filter(|memory| *memory > 0);
+    let memory = memory.and_then(|memory| i64::try_from(memory).ok());
     if memory.is_some_and(|memory| memory > host.memory_swap) && flags.memory_swap.unwrap_or(0) == 0
     {
         return wrong(
@@ -128,10 +110,10 @@ pub fn check(flags: &LimitFlags) -> Result<(), Failure> {
         return wrong("CPU cfs quota can not be less than 1ms (i.e. 1000)");
     }
     if let Some(wanted) = &flags.cpuset_cpus {
-        available("CPUs", wanted, "/sys/devices/system/cpu/online")?;
+        cpuset::available("CPUs", wanted, "/sys/devices/system/cpu/online")?;
     }
     if let Some(wanted) = &flags.cpuset_mems {
-        available("memory nodes", wanted, "/sys/devices/system/node/online")?;
+        cpuset::available("memory nodes", wanted, "/sys/devices/system/node/online")?;
     }
     Ok(())
 }
@@ -162,40 +144,6 @@ fn set_text(to: &mut String, value: Option<&String>) {
 
 fn wrong(message: &str) -> Result<(), Failure> {
     Err(Failure::new(Class::Refused, message))
-}
-
-/// Whether this machine has all that a list such as `0-2,5` names, by what the kernel says in `file`.
-fn available(what: &str, wanted: &str, file: &str) -> Result<(), Failure> {
-    let refused = |message: String| Failure::new(Class::Refused, message);
-    let numbers =
-        list(wanted).ok_or_else(|| refused(format!("Invalid value {wanted} for cpuset {what}")))?;
-    let Ok(online) = std::fs::read_to_string(file) else {
-        // A kernel that does not say what it has knows best what it takes.
-        return Ok(());
-    };
-    let online = online.trim();
-    let has = list(online).unwrap_or_default();
-    if numbers.iter().all(|number| has.contains(number)) {
-        return Ok(());
-    }
-    Err(refused(format!(
-        "Requested {what} are not available - requested {wanted}, available: {online}"
-    )))
-}
-
-/// The numbers of a list such as `0-2,5`; none if it is no list.
-fn list(text: &str) -> Option<Vec<u32>> {
-    const MOST: u32 = 8192;
-    let mut numbers = Vec::new();
-    for part in text.split(',').filter(|part| !part.is_empty()) {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last): (u32, u32) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
-        if first > last || last > MOST {
-            return None;
-        }
-        numbers.extend(first..=last);
-    }
-    Some(numbers)
 }
 
 /// The limits as the runtime has them.
@@ -268,45 +216,6 @@ pub fn of_build(texts: &[String]) -> Result<Resources, Failure> {
         ..failure
     })?;
     Ok(resources(&host))
-}
-
-/// Reads `--ulimit`: `name=soft[:hard]`.
-pub fn ulimits(texts: &[String]) -> Result<Vec<Ulimit>, Failure> {
-    texts.iter().map(|text| ulimit(text)).collect()
-}
-
-fn ulimit(text: &str) -> Result<Ulimit, Failure> {
-    let wrong = |message: String| Failure::new(ENGINE, message);
-    let invalid = || wrong(format!("invalid ulimit argument: {text}"));
-    let (name, values) = text.split_once('=').ok_or_else(invalid)?;
-    if !ULIMITS.contains(&name) {
-        return Err(wrong(format!("invalid ulimit type: {name}")));
-    }
-    let (soft, hard) = values.split_once(':').unwrap_or((values, values));
-    let number = |text: &str| match text {
-        "unlimited" => Ok(-1),
-        text => text
-            .parse::<i64>()
-            .ok()
-            .filter(|n| *n >= -1)
-            .ok_or_else(invalid),
-    };
-    let (soft, hard) = (number(soft)?, number(hard)?);
-    if hard != -1 && (soft > hard || soft == -1) {
-        return Err(wrong(format!(
-            "ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}"
-        )));
-    }
-    Ok(Ulimit {
-        name: name.to_owned(),
-        hard,
-        soft,
-    })
-}
-
-/// A limit as the runtime has it; -1 is none.
-pub fn written(ulimit: &Ulimit) -> String {
-    format!("{}={}:{}", ulimit.name, ulimit.soft, ulimit.hard)
 }
 
 #[cfg(test)]
@@ -418,6 +327,13 @@ mod tests {
         };
         change(&flags, &mut host).unwrap();
         assert_eq!(resources(&host).swap, Some(Most::All));
+        let nothing = LimitFlags {
+            memory: Some(0),
+            ..none()
+        };
+        let before = host.clone();
+        change(&nothing, &mut host).unwrap();
+        assert_eq!(host, before, "what is nothing was not given");
 
         host.nano_cpus = 0;
         let flags = LimitFlags {
@@ -439,26 +355,6 @@ mod tests {
             };
             let error = change(&flags, &mut host).unwrap_err();
             assert!(error.title.contains(has), "{}", error.title);
-        }
-    }
-
-    #[test]
-    fn lists_of_processors_are_read() {
-        assert_eq!(list("0-2,5"), Some(vec![0, 1, 2, 5]));
-        for wrong in ["x", "2-1", "9999", "1-"] {
-            assert_eq!(list(wrong), None, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn ulimits_are_read() {
-        let read = |text: &str| ulimit(text).map(|limit| written(&limit));
-        assert_eq!(read("nofile=100:200").unwrap(), "nofile=100:200");
-        assert_eq!(read("core=0").unwrap(), "core=0:0");
-        assert_eq!(read("core=unlimited").unwrap(), "core=-1:-1");
-        assert_eq!(read("core=-1").unwrap(), "core=-1:-1");
-        for wrong in ["nofile", "what=1", "nofile=2:1", "nofile=x", "nofile=-2"] {
-            assert!(read(wrong).is_err(), "{wrong}");
         }
     }
 }

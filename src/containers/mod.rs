@@ -1,9 +1,10 @@
 //! Containers as commands see them.
 //!
-//! - [`request`]: flags, understood (with [`mounts`], [`ports`], [`mod@env`], [`limits`], [`rights`], [`restart`])
+//! - [`request`]: flags, understood (with [`mounts`], [`ports`], [`mod@env`], [`limits`],
+//!   [`cpuset`], [`ulimits`], [`rights`], [`restart`], [`runtime`])
 //! - [`image`], [`create`], [`shared`]: an image and a request become a folder and a row
 //! - [`document`], [`bundle`], [`hooks`]: what is in the folder: `container.json`, `config.json` and what that calls
-//! - [`life`], [`network`]: a document becomes what its monitor starts
+//! - [`life`], [`rootfs`], [`joined`], [`network`]: a document becomes what its monitor starts
 //! - [`find`]: rows, documents, status and monitor of the containers that people name
 //! - [`start`], [`session`]: starting, and staying with what runs
 //! - [`inspect`], [`list`], [`filter`], [`size`], [`log`], [`usage`]: what is shown of them
@@ -13,6 +14,7 @@
 
 mod bundle;
 pub mod changes;
+mod cpuset;
 pub mod create;
 pub mod document;
 pub mod env;
@@ -21,6 +23,7 @@ pub mod find;
 mod hooks;
 pub mod image;
 pub mod inspect;
+mod joined;
 pub mod life;
 pub mod limits;
 pub mod list;
@@ -36,12 +39,14 @@ pub mod request;
 pub mod restart;
 mod rights;
 pub mod root;
+mod rootfs;
 mod runtime;
 pub mod session;
 mod shared;
 pub mod signal;
 pub mod size;
 pub mod start;
+pub mod ulimits;
 pub mod usage;
 
 use crate::report::Class;

@@ -9,7 +9,7 @@ use image::config::Healthcheck;
 
 use super::document::{Config, Device, Document, Endpoint, HostConfig, LogConfig, LogSettings};
 use super::mounts::Wanted;
-use super::{ENGINE, env, limits, mounts, ports, refuse, restart, runtime, signal};
+use super::{ENGINE, env, limits, mounts, ports, refuse, restart, runtime, signal, ulimits};
 use crate::cli::container::{Flags, HealthFlags};
 use crate::report::{Class, Failure};
 
@@ -179,7 +179,7 @@ fn host_config(flags: &Flags) -> Result<(HostConfig, LogSettings), Failure> {
         return Err(wrong("Conflicting options: --restart and --rm"));
     }
     let (log_config, log) = log(whole.log_driver.as_deref(), &whole.log_options)?;
-    let ulimits = limits::ulimits(&process.ulimits)?;
+    let ulimits = ulimits::read(&process.ulimits)?;
     let binds = files
         .volumes
         .iter()

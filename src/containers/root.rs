@@ -4,7 +4,7 @@ use cache::{Store, StoredContainer};
 use executor::container::spec::{Mount, MountSource};
 use executor::monitor::{Held, MonitorError, hold_root};
 
-use super::{find, life};
+use super::{find, rootfs};
 use crate::copy::Side;
 use crate::report::Failure;
 
@@ -34,8 +34,8 @@ pub fn open(store: &Store, row: &StoredContainer) -> Result<Root, Failure> {
         }
     }
     let document = find::document(store, row)?;
-    let root = life::root(store, row, &document)?;
-    let (mounts, sources) = life::mounts(store, row, &document)?;
+    let root = rootfs::root(store, row, &document)?;
+    let (mounts, sources) = rootfs::mounts(store, row, &document)?;
     // Memory is empty, and the files about the network are written when it starts.
     let own = |mount: &Mount| {
         let targets = document.mounts.iter().map(|point| &point.destination);

@@ -9,7 +9,7 @@ use signal_hook::consts::SIGWINCH;
 use crate::cli::container::ExecArgs;
 use crate::containers::document::Document;
 use crate::containers::session::{check_terminal, keys};
-use crate::containers::{env, find, limits};
+use crate::containers::{env, find, ulimits};
 use crate::home::Home;
 use crate::keys::Keys;
 use crate::report::{Class, Failure};
@@ -111,7 +111,7 @@ fn process(
             .ulimits
             .iter()
             .flatten()
-            .map(limits::written)
+            .map(ulimits::written)
             .collect(),
         no_new_privileges: crate::containers::no_new_privileges(document),
         init: false,
