@@ -17,7 +17,7 @@ fn registered(place: &Place, edits: &str) -> String {
          - name: one\n  \
            containerEdits:\n    \
              env: [WHICH=one, OWN=device]\n    \
-             deviceNodes: [{{path: /dev/own/zero, hostPath: /dev/zero}}]\n    \
+             deviceNodes: [{{path: /dev/own/zero, hostPath: /dev/zero, uid: 0, gid: 0}}]\n    \
              mounts: [{{hostPath: {}, containerPath: /opt/library, options: [ro, bind]}}]\n\
          - name: two\n  \
            annotations: {{org.mobyproject.buildkit.device.class: pair}}\n  \

@@ -10,6 +10,9 @@ use super::CdiError;
 use super::file::{ContainerEdits, DeviceNode, Mount as FileMount};
 use crate::container::spec::{Device, Mount, MountSource, Propagation};
 
+/// Owner of what belongs to nobody here.
+const NOBODY: u32 = 65_534;
+
 /// Changes of a container.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Edits {
@@ -119,8 +122,15 @@ fn node(device: &str, node: &DeviceNode) -> Result<Device, CdiError> {
             "{host} with another mode than its own"
         )));
     }
-    let owners = [(node.uid, found.uid()), (node.gid, found.gid())];
-    if { owners.iter() }.any(|(asked, own)| asked.is_some_and(|asked| asked != *own)) {
+    let owners = [
+        (node.uid, found.uid(), "/proc/self/uid_map"),
+        (node.gid, found.gid(), "/proc/self/gid_map"),
+    ];
+    let is_other = |(asked, own, map): (Option<u32>, u32, &str)| {
+        let map = || std::fs::read_to_string(map).unwrap_or_default();
+        asked.is_some_and(|asked| here(asked, &map()) != own)
+    };
+    if owners.into_iter().any(is_other) {
         return Err(unsupported(&format!(
             "{host} with another owner than its own"
         )));
@@ -129,6 +139,20 @@ fn node(device: &str, node: &DeviceNode) -> Result<Device, CdiError> {
         source: PathBuf::from(host),
         target: node.path.clone(),
     })
+}
+
+/// How an id of the host is seen here: a specification is written for the host, and a user's build is in
+/// a namespace of its own, where nobody can tell apart those that it has no ids for. `map` is as in
+/// user_namespaces(7).
+pub(super) fn here(id: u32, map: &str) -> u32 {
+    let seen = map.lines().find_map(|line| {
+        let mut numbers = line.split_whitespace().map(str::parse::<u32>);
+        let mut next = || numbers.next()?.ok();
+        let (inside, outside, count) = (next()?, next()?, next()?);
+        let offset = id.checked_sub(outside).filter(|offset| *offset < count)?;
+        inside.checked_add(offset)
+    });
+    seen.unwrap_or(NOBODY)
 }
 
 fn mount(device: &str, mount: &FileMount) -> Result<Mount, CdiError> {

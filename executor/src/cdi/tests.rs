@@ -183,6 +183,10 @@ fn what_cannot_be_had_is_refused_by_name() {
             "device v.com/c=d needs /dev/null with another mode than its own, which is not supported",
         ),
         (
+            "deviceNodes: [{path: /dev/null, uid: 7}]",
+            "device v.com/c=d needs /dev/null with another owner than its own, which is not supported",
+        ),
+        (
             "deviceNodes: [{path: /dev/null, type: b}]",
             "device v.com/c=d: /dev/null: it is of type c, not b",
         ),
@@ -207,6 +211,15 @@ fn what_cannot_be_had_is_refused_by_name() {
             registry.broken
         );
     }
+}
+
+#[test]
+fn owners_are_those_of_the_host() {
+    let user = "         0       1000          1\n         1     100000      65536\n";
+    let seen = [0, 1000, 1001, 100_004].map(|id| edits::here(id, user));
+    assert_eq!(seen, [65_534, 0, 65_534, 5]);
+    let all = "         0          0 4294967295\n";
+    assert_eq!([0, 44].map(|id| edits::here(id, all)), [0, 44]);
 }
 
 #[test]
