@@ -11,6 +11,7 @@ use super::cgroup::PERIOD;
 use super::error::ContainerError;
 use super::hook::{Hooks, VERSION};
 use super::limit;
+use super::nodes::Node;
 use super::plan;
 use super::seccomp;
 use super::spec::{ContainerSpec, Most, Mount, MountSource, Namespace, Network, Propagation};
@@ -33,26 +34,6 @@ pub(crate) struct Facts<'a> {
     pub(crate) nodes: &'a [Node],
     pub(crate) hooks: &'a Hooks,
     pub(crate) annotations: &'a BTreeMap<String, String>,
-}
-
-/// A device of the host.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Node {
-    /// Its path in the container's own /dev, if the runtime is to make it; else it is mounted.
-    pub(crate) path: Option<PathBuf>,
-    /// Whether it is a block device.
-    pub(crate) block: bool,
-    pub(crate) major: u32,
-    pub(crate) minor: u32,
-    pub(crate) mode: u32,
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
-}
-
-impl Node {
-    fn kind(&self) -> &'static str {
-        if self.block { "b" } else { "c" }
-    }
 }
 
 /// The document.

@@ -5,11 +5,31 @@ use std::fs::Metadata;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use super::bundle::Node;
 use super::spec::ContainerSpec;
 
 /// Those of /dev that are the container's own, whoever it is.
 const OWN: [&str; 2] = ["ptmx", "console"];
+
+/// A device of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Node {
+    /// Its path in the container's own /dev, if the runtime is to make it; else it is mounted.
+    pub(crate) path: Option<PathBuf>,
+    /// Whether it is a block device.
+    pub(crate) block: bool,
+    pub(crate) major: u32,
+    pub(crate) minor: u32,
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+impl Node {
+    /// Its type, as the specification says it.
+    pub(crate) fn kind(&self) -> &'static str {
+        if self.block { "b" } else { "c" }
+    }
+}
 
 /// All of the host's for one that is privileged, and those that were asked for.
 pub(super) fn of(spec: &ContainerSpec) -> Vec<Node> {
