@@ -116,7 +116,7 @@ impl When {
         }
         if let Some(wanted) = self.has_bind_mounts {
             let mut mounts = document.mounts.iter();
-            answers.push(!wanted || mounts.any(|point| point.kind == MountKind::Bind));
+            answers.push(wanted && mounts.any(|point| point.kind == MountKind::Bind));
         }
         Ok(!answers.is_empty() && answers.into_iter().all(|answer| answer))
     }
@@ -163,8 +163,15 @@ mod tests {
             kind: MountKind::Bind,
             ..MountPoint::default()
         });
-        let when: When = serde_json::from_str(r#"{"hasBindMounts": true}"#).unwrap();
-        assert!(when.applies(&bound).unwrap());
+        for (when, applies) in [
+            (r#"{"hasBindMounts": true}"#, true),
+            // as podman has it: a condition that never holds
+            (r#"{"hasBindMounts": false}"#, false),
+        ] {
+            let when: When = serde_json::from_str(when).unwrap();
+            assert_eq!(when.applies(&bound).unwrap(), applies);
+            assert!(!when.applies(&document()).unwrap());
+        }
     }
 
     #[test]
