@@ -28,7 +28,7 @@ fn shown(secrets: &[(String, &'static str)], op: Op, seen: &Seen) -> Vec<String>
     let error = world.run(op, &[]).unwrap_err();
     let told = format!("{error} {error:?}");
     for (_, value) in secrets {
-        assert!(!told.contains(&format!(" {}", value.trim())), "{told}");
+        assert!(!told.contains(value.trim()), "{told}");
     }
     let seen = seen.lock().unwrap();
     seen.iter()
@@ -95,6 +95,7 @@ fn git() {
         .output()
         .is_ok_and(|said| said.status.success())
     {
+        eprintln!("SKIPPED: there is no git");
         return;
     }
     let (server, seen) = server();
