@@ -163,9 +163,12 @@ fn a_hostile_archive_stays_in_its_tree() {
 /// A bare repository below the directory that is served; gives its URL without the ending.
 fn repository(place: &Place, served: &Path) -> PathBuf {
     let git = |directory: &Path, arguments: &[&str]| {
+        // a time of its own, which no build has
+        let dates = ["GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"];
         let output = Command::new("git")
             .args(["-c", "user.name=t", "-c", "user.email=t@t"])
             .args(arguments)
+            .envs(dates.map(|name| (name, "2024-02-29T12:34:56Z")))
             .current_dir(directory)
             .output()
             .unwrap();

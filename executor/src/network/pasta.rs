@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::MemfdFlags;
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -26,10 +27,16 @@ pub(super) const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr
 const OWN: &str = "a network of an ordinary user's own";
 /// How often another free port is tried for one that was free a moment ago.
 const TRIES: usize = 3;
+/// How long a killed one is waited for, should the kernel not get to it.
+const PATIENCE: Timespec = Timespec {
+    tv_sec: 10,
+    tv_nsec: 0,
+};
 /// The most of its words that are passed on.
 const WORDS: u64 = 2000;
 
-/// The program at work; it ends when this is dropped, and with the pid namespace of this process.
+/// The program at work; it has ended when this was dropped, and ends with the pid namespace of this
+/// process.
 #[derive(Debug)]
 pub(super) struct Running {
     process: Option<OwnedFd>,
@@ -38,10 +45,13 @@ pub(super) struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(process) = &self.process {
-            // fails only when it has ended
-            let _ = pidfd_send_signal(process, Signal::KILL);
-        }
+        let Some(process) = &self.process else {
+            return;
+        };
+        // fails only when it has ended
+        let _ = pidfd_send_signal(process, Signal::KILL);
+        // its ports are another's to open only once it is gone
+        let _ = poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&PATIENCE));
     }
 }
 
